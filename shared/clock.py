@@ -1,0 +1,33 @@
+"""The time, as the one thing that a test may hold still: aware UTC instants out."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a part of the system asks for the time."""
+
+    def now(self) -> datetime:
+        """The instant, aware and in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The instant, aware and in UTC."""
+        return datetime.now(UTC)
+
+
+def rfc3339(instant: datetime) -> str:
+    """The instant as RFC 3339 in UTC, e.g. `2026-11-22T06:00:00.000000Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """The aware instant that RFC 3339 text names; ValueError when it is none or names no offset."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} names no offset from UTC")
+    return instant.astimezone(UTC)

@@ -1,0 +1,46 @@
+"""WHAT TRAVELS: the events' contracts, their envelope and how it looks as JSON and as headers.
+
+A contract is a frozen pydantic model with a `type`; an Envelope carries one with its CloudEvents
+attributes. Services import from here, never from the files inside.
+"""
+
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
+from shared.contracts.envelope import Envelope, caused_id, envelope, new_id, wrap
+from shared.contracts.event import Address, EntityId, Event
+from shared.contracts.gateway import UserRegistered
+from shared.contracts.headers import decode_header, encode_header
+from shared.contracts.structured import (
+    BATCH_TYPE,
+    STRUCTURED_TYPE,
+    decode_batch,
+    decode_structured,
+    encode_structured,
+)
+
+CATALOGUE = Catalogue(UserRegistered, EmailRequested, EmailSent, EmailBounced)
+"""Every event type of the system; an event of another type is refused at every door."""
+
+__all__ = [
+    "BATCH_TYPE",
+    "CATALOGUE",
+    "STRUCTURED_TYPE",
+    "Address",
+    "Catalogue",
+    "EmailBounced",
+    "EmailRequested",
+    "EmailSent",
+    "EntityId",
+    "Envelope",
+    "Event",
+    "UserRegistered",
+    "caused_id",
+    "decode_batch",
+    "decode_header",
+    "decode_structured",
+    "encode_header",
+    "encode_structured",
+    "envelope",
+    "new_id",
+    "wrap",
+]
