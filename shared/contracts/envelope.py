@@ -19,8 +19,10 @@ _VALUE_MAX = 4096
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way. `attributes` holds every CloudEvents attribute but id, source, type and
-    specversion, as text under its own name: time, subject, datacontenttype, traceparent, extensions.
+    """One event on its way.
+
+    `attributes` holds every CloudEvents attribute but id, source, type and specversion, as text under
+    its own name: time, subject, datacontenttype, traceparent, extensions.
     """
 
     id: str
@@ -111,25 +113,33 @@ _CAUSED = UUID("8a5c0f3e-6d0b-5f0c-9d63-0d6f0b7f2c11")
 
 
 def _faults(attributes: Mapping[str, str]) -> list[Problem]:
-    problems: list[Problem] = []
-    for name in ("id", "source", "type"):
-        if not attributes.get(name):
-            problems.append(Problem(f"/{name}", "is required and must not be empty"))
+    problems = [
+        Problem(f"/{name}", "is required and must not be empty")
+        for name in ("id", "source", "type")
+        if not attributes.get(name)
+    ]
     version = attributes.get("specversion", "1.0")
     if version != "1.0":
         problems.append(Problem("/specversion", f"is {version!r}; only CloudEvents 1.0 is understood"))
     type_ = attributes.get("type")
     if type_ and not _TYPE.fullmatch(type_):
         problems.append(Problem("/type", "must be words of letters, digits, _ or - joined by dots"))
-    for name, value in attributes.items():
-        if not (name.isascii() and name.isalnum() and name.islower()) and name != "data":
-            problems.append(Problem(f"/{name}", "attribute names are lower-case letters and digits"))
-        elif len(value) > _VALUE_MAX or not value.isprintable():
-            problems.append(Problem(f"/{name}", f"must be printable text of at most {_VALUE_MAX} characters"))
-    for name in _INSTANTS:
-        if name in attributes:
-            try:
-                from_rfc3339(attributes[name])
-            except ValueError:
-                problems.append(Problem(f"/{name}", "must be an RFC 3339 instant with its offset"))
+    problems += [
+        Problem(f"/{name}", fault)
+        for name, value in attributes.items()
+        if (fault := _fault(name, value)) is not None
+    ]
     return problems
+
+
+def _fault(name: str, value: str) -> str | None:
+    if not (name.isascii() and name.isalnum() and name == name.lower()):
+        return "attribute names are lower-case letters and digits"
+    if len(value) > _VALUE_MAX or not value.isprintable():
+        return f"must be printable text of at most {_VALUE_MAX} characters"
+    if name in _INSTANTS:
+        try:
+            from_rfc3339(value)
+        except ValueError:
+            return "must be an RFC 3339 instant with its offset"
+    return None

@@ -1,4 +1,4 @@
-"""What a contract is: a frozen pydantic model with an event type, and the field types that contracts share."""
+"""What a contract is: a frozen pydantic model with an event type; and the field types that they share."""
 
 from typing import Annotated, ClassVar
 

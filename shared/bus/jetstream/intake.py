@@ -1,0 +1,190 @@
+"""One handler's messages from its durable consumer in, deliveries out; acknowledged and renewed here.
+
+The server delivers again what is neither acknowledged nor renewed for a lease (the consumer's ack_wait).
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError, ServiceUnavailableError
+
+from shared.bus.delivery import Delivery, Receiver
+from shared.bus.jetstream import wire
+from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
+from shared.bus.jetstream.topology import durable_of, make_consumer, make_stream
+from shared.bus.routes import BusName
+from shared.clock import rfc3339
+from shared.errors import EnvelopeError
+from shared.telemetry import get_logger
+
+_MOST = 256
+_WAIT_S = 1.0
+_BACKOFF_S = (0.1, 2.0)
+_SILENCE_BEFORE_CHECK = 5
+
+
+class NatsIntake:
+    """Takes messages of one event type as the handler's durable consumer, as many as there is room for."""
+
+    bus: BusName = "nats"
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        receiver: Receiver,
+        *,
+        handler: str,
+        event_type: str,
+        lease: timedelta,
+        window: timedelta,
+    ) -> None:
+        self._connection = connection
+        self._receiver = receiver
+        self._handler = handler
+        self._event_type = event_type
+        self._lease = lease
+        self._window = window
+        self._outstanding: dict[str, Delivery] = {}
+        self._subscription: JetStreamContext.PullSubscription | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+        self._silent = 0
+        self._log = get_logger().bind(bus=self.bus, group=durable_of(handler))
+
+    async def start(self) -> None:
+        """Begin to take messages, as soon as the server is there."""
+        self._running = True
+        with suppress(*UNAVAILABLE):
+            await self._subscribe()
+        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+
+    async def stop(self) -> None:
+        """Take no more, within the second that a fetch may wait."""
+        if not self._running:
+            return
+        self._running = False
+        taking, renewing = self._tasks
+        with suppress(asyncio.CancelledError):
+            await taking
+        renewing.cancel()
+
+    def ack(self, delivery: Delivery) -> None:
+        """The message is done with."""
+        self._answer(delivery, b"+ACK")
+
+    def forget(self, delivery: Delivery) -> None:
+        """Leave the message to whom the server gives it after a lease."""
+        self._outstanding.pop(delivery.token, None)
+
+    async def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Let the server deliver these again at once."""
+        for delivery in deliveries:
+            self._answer(delivery, b"-NAK")
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return when every answer is sent."""
+        if (client := self._connection.client) is not None:
+            with suppress(*UNAVAILABLE):
+                await client.flush(timeout=2)
+
+    def _answer(self, delivery: Delivery, answer: bytes) -> None:
+        self._outstanding.pop(delivery.token, None)
+        self._send(delivery.handle.reply, answer)
+
+    def _send(self, reply: str, answer: bytes) -> None:
+        """Write to the connection's buffer; lost with it, and then the message is delivered again."""
+        client = self._connection.client
+        if client is not None:
+            task = asyncio.ensure_future(client.publish(reply, answer))
+            task.add_done_callback(_ignore)
+
+    async def _take(self) -> None:
+        backoff = _BACKOFF_S[0]
+        while self._running:
+            try:
+                await self._take_some()
+                backoff = _BACKOFF_S[0]
+                continue
+            except (NotFoundError, ServiceUnavailableError) as error:
+                self._log.error("bus.group_lost", error=repr(error))
+                self._subscription = None
+            except UNAVAILABLE as error:
+                self._log.warning("bus.unavailable", error=repr(error), retry_in_s=round(backoff, 2))
+            except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
+                self._log.exception("bus.intake_failed")
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    async def _take_some(self) -> None:
+        room = min(await self._receiver.room(), _MOST)
+        if not self._running:
+            return
+        subscription = await self._subscribe()
+        try:
+            messages = await subscription.fetch(batch=room, timeout=_WAIT_S)
+        except TimeoutError:
+            if self._connection.client is None:
+                raise
+            self._silent += 1
+            if self._silent >= _SILENCE_BEFORE_CHECK:
+                # A consumer that is gone looks like one without messages.
+                self._silent = 0
+                await subscription.consumer_info()
+            return
+        self._silent = 0
+        await self._hand_up(messages)
+
+    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        """The pull subscription; stream and consumer are made where they are missing."""
+        if self._subscription is None:
+            jetstream = self._connection.jetstream
+            if jetstream is None:
+                raise nats.errors.ConnectionClosedError
+            await make_stream(jetstream, window=self._window)
+            await make_consumer(jetstream, self._handler, self._event_type, lease=self._lease)
+            self._subscription = await jetstream.pull_subscribe_bind(
+                durable=durable_of(self._handler), stream=wire.STREAM
+            )
+        return self._subscription
+
+    async def _hand_up(self, messages: Sequence[Msg]) -> None:
+        deliveries = [self._delivery(message) for message in messages]
+        for delivery in deliveries:
+            self._outstanding[delivery.token] = delivery
+        await self._receiver.receive(deliveries)
+
+    def _delivery(self, message: Msg) -> Delivery:
+        sequence = message.metadata.sequence.stream
+        token = f"{wire.STREAM} {sequence}"
+        try:
+            envelope = wire.decode(
+                message.subject,
+                sequence,
+                rfc3339(message.metadata.timestamp),
+                message.headers or {},
+                message.data,
+            )
+        except EnvelopeError as error:
+            return Delivery(
+                self, token=token, channel=message.subject, handle=message, fault=error, raw=message.data
+            )
+        return Delivery(self, token=token, channel=message.subject, handle=message, envelope=envelope)
+
+    async def _renew(self) -> None:
+        """Show that the messages in hand are worked on, three times a lease."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            for delivery in list(self._outstanding.values()):
+                self._send(delivery.handle.reply, b"+WPI")
+
+
+def _ignore(task: "asyncio.Future[None]") -> None:
+    if not task.cancelled():
+        task.exception()

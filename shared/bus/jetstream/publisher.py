@@ -1,0 +1,66 @@
+"""Envelopes in, messages of the JetStream stream out; each id once within the stream's window."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
+from nats.js.errors import NoStreamResponseError
+
+from shared.bus.jetstream import wire
+from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
+from shared.bus.jetstream.topology import make_stream
+from shared.contracts import Envelope
+from shared.telemetry import get_logger
+
+_ANSWER_S = 5.0
+
+
+class NatsPublisher:
+    """Publishes to JetStream, a whole batch without waiting in between."""
+
+    def __init__(self, connection: NatsConnection, *, window: timedelta) -> None:
+        self._connection = connection
+        self._window = window
+        self._log = get_logger()
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
+        """The ids that the stream has for certain."""
+        jetstream = self._connection.jetstream
+        if jetstream is None:
+            self._failed(envelopes, "not connected")
+            return set()
+        try:
+            return await self._publish(jetstream, envelopes)
+        except NoStreamResponseError:
+            await make_stream(jetstream, window=self._window)
+            return await self._publish(jetstream, envelopes)
+        except UNAVAILABLE as error:
+            self._failed(envelopes, repr(error))
+            return set()
+
+    async def _publish(self, jetstream: JetStreamContext, envelopes: Sequence[Envelope]) -> set[str]:
+        answers: dict[asyncio.Future[PubAck], str] = {}
+        try:
+            for envelope in envelopes:
+                answer = await jetstream.publish_async(
+                    wire.subject_of(envelope.type),
+                    envelope.data,
+                    wait_stall=_ANSWER_S,
+                    headers=wire.encode(envelope),
+                )
+                answers[answer] = envelope.id
+            done, _ = await asyncio.wait(answers, timeout=_ANSWER_S)
+        finally:
+            for answer in answers:
+                answer.cancel()
+        errors = [error for answer in done if (error := answer.exception())]
+        if any(isinstance(error, NoStreamResponseError) for error in errors):
+            raise NoStreamResponseError
+        if len(done) < len(answers) or errors:
+            self._failed(envelopes, repr(errors[0]) if errors else f"no answer within {_ANSWER_S:g} s")
+        return {answers[answer] for answer in done if answer.exception() is None}
+
+    def _failed(self, envelopes: Sequence[Envelope], error: str) -> None:
+        self._log.warning("bus.publish_failed", bus="nats", events=len(envelopes), error=error)

@@ -1,0 +1,222 @@
+"""One handler's entries from its streams in, deliveries out; acknowledged, renewed and taken over here.
+
+Each worker is a consumer of its own in the handler's group. An entry that its consumer does not renew
+for a lease (the worker is dead, or its event loop is stuck) is taken over by another.
+"""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from redis.exceptions import ResponseError
+
+from shared.bus.delivery import Delivery, Receiver
+from shared.bus.redis_streams import wire
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient
+from shared.bus.routes import BusName
+from shared.errors import EnvelopeError
+from shared.telemetry import get_logger
+
+_MOST = 256
+_BLOCK_MS = 1000
+_IDLE_FOR_ALL_MS = 10**9
+_BACKOFF_S = (0.1, 2.0)
+
+Entry = tuple[bytes, Mapping[bytes, bytes] | None]
+
+
+class RedisIntake:
+    """Takes entries of `streams` as a member of the group, as many as the receiver has room for."""
+
+    bus: BusName = "redis"
+
+    def __init__(
+        self,
+        client: RedisClient,
+        receiver: Receiver,
+        *,
+        streams: Sequence[str],
+        group: str,
+        consumer: str,
+        lease: timedelta,
+    ) -> None:
+        self._client = client
+        self._receiver = receiver
+        self._streams = tuple(streams)
+        self._group = group
+        self._consumer = consumer
+        self._lease_s = lease.total_seconds()
+        self._outstanding: dict[str, Delivery] = {}
+        self._to_ack: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._acking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+        self._take_over_at = 0.0
+        self._log = get_logger().bind(bus=self.bus, group=group)
+
+    async def start(self) -> None:
+        """Make the groups where they are missing, and begin to take entries."""
+        await self._make_groups()
+        self._running = True
+        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+
+    async def stop(self) -> None:
+        """Take no more, within the second that a read may wait."""
+        if not self._running:
+            return
+        self._running = False
+        taking, renewing = self._tasks
+        with suppress(asyncio.CancelledError):
+            await taking
+        renewing.cancel()
+
+    def ack(self, delivery: Delivery) -> None:
+        """The entry is done with; it goes when every group of its stream says so."""
+        self._outstanding.pop(delivery.token, None)
+        self._to_ack[delivery.channel].append(delivery.handle)
+        if self._acking is None:
+            self._acking = asyncio.create_task(self._send_acks())
+
+    def forget(self, delivery: Delivery) -> None:
+        """Leave the entry to whoever takes it over."""
+        self._outstanding.pop(delivery.token, None)
+
+    async def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Mark the entries as idle for so long that the next worker takes them over at once."""
+        for stream, entry_ids in _by_stream(deliveries).items():
+            await self._client.xclaim(
+                stream, self._group, self._consumer, 0, entry_ids, idle=_IDLE_FOR_ALL_MS, justid=True
+            )
+        for delivery in deliveries:
+            self.forget(delivery)
+
+    async def settled(self) -> None:
+        """Return when every acknowledgement is sent."""
+        while self._acking is not None:
+            await asyncio.wait([self._acking])
+
+    async def _take(self) -> None:
+        backoff = _BACKOFF_S[0]
+        while self._running:
+            try:
+                await self._take_some()
+                backoff = _BACKOFF_S[0]
+                continue
+            except ResponseError as error:
+                if "NOGROUP" in str(error):
+                    self._log.error("bus.group_lost", error=str(error))
+                    with suppress(*UNAVAILABLE):
+                        await self._make_groups()
+                        continue
+                else:
+                    self._log.error("bus.refused", error=str(error))
+            except UNAVAILABLE as error:
+                self._log.warning("bus.unavailable", error=str(error), retry_in_s=round(backoff, 2))
+            except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
+                self._log.exception("bus.intake_failed")
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    async def _take_some(self) -> None:
+        room = min(await self._receiver.room(), _MOST)
+        if not self._running:
+            return
+        if time.monotonic() >= self._take_over_at:
+            self._take_over_at = time.monotonic() + min(2.0, self._lease_s / 6)
+            await self._take_over(room)
+        reply = await self._client.xreadgroup(
+            self._group, self._consumer, dict.fromkeys(self._streams, ">"), count=room, block=_BLOCK_MS
+        )
+        for stream, entries in reply or ():
+            await self._hand_up(stream.decode(), entries)
+
+    async def _take_over(self, room: int) -> None:
+        """Entries whose consumer was silent for a lease, our own forgotten ones among them."""
+        for stream in self._streams:
+            _, entries, *_ = await self._client.xautoclaim(
+                stream, self._group, self._consumer, round(self._lease_s * 1000), count=room
+            )
+            mine = [entry for entry in entries if _token(stream, entry[0]) not in self._outstanding]
+            if mine:
+                self._log.info("bus.taken_over", stream=stream, entries=len(mine))
+                await self._hand_up(stream, mine)
+
+    async def _hand_up(self, stream: str, entries: Sequence[Entry]) -> None:
+        deliveries = [self._delivery(stream, entry_id, fields or {}) for entry_id, fields in entries]
+        for delivery in deliveries:
+            self._outstanding[delivery.token] = delivery
+        await self._receiver.receive(deliveries)
+
+    def _delivery(self, stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Delivery:
+        token = _token(stream, entry_id)
+        reference = fields.get(b"job")
+        if reference is not None and stream.startswith("queue:"):
+            return Delivery(
+                self,
+                token=token,
+                channel=stream,
+                handle=entry_id,
+                event_id=reference.decode(errors="replace"),
+            )
+        try:
+            envelope = wire.decode(stream, entry_id.decode(), fields)
+        except EnvelopeError as error:
+            return Delivery(self, token=token, channel=stream, handle=entry_id, fault=error, raw=_raw(fields))
+        return Delivery(self, token=token, channel=stream, handle=entry_id, envelope=envelope)
+
+    async def _send_acks(self) -> None:
+        try:
+            while self._to_ack:
+                pending, self._to_ack = self._to_ack, defaultdict(list)
+                pipe = self._client.pipeline(transaction=False)
+                for stream, entry_ids in pending.items():
+                    pipe.execute_command(
+                        "XACKDEL", stream, self._group, "ACKED", "IDS", len(entry_ids), *entry_ids
+                    )
+                try:
+                    await pipe.execute()
+                except UNAVAILABLE as error:
+                    # They are delivered again after a lease, and known as done then.
+                    self._log.warning("bus.ack_failed", error=str(error))
+        finally:
+            self._acking = None
+
+    async def _renew(self) -> None:
+        """Show that the entries in hand are worked on, three times a lease."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            for stream, entry_ids in _by_stream(list(self._outstanding.values())).items():
+                try:
+                    await self._client.xclaim(stream, self._group, self._consumer, 0, entry_ids, justid=True)
+                except UNAVAILABLE as error:
+                    self._log.warning("bus.renew_failed", error=str(error))
+
+    async def _make_groups(self) -> None:
+        for stream in self._streams:
+            try:
+                await self._client.xgroup_create(stream, self._group, id="0", mkstream=True)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+
+def _token(stream: str, entry_id: bytes) -> str:
+    return f"{stream} {entry_id.decode()}"
+
+
+def _by_stream(deliveries: Sequence[Delivery]) -> dict[str, list[bytes]]:
+    found: defaultdict[str, list[bytes]] = defaultdict(list)
+    for delivery in deliveries:
+        found[delivery.channel].append(delivery.handle)
+    return found
+
+
+def _raw(fields: Mapping[bytes, bytes]) -> bytes:
+    """What lay in the entry, for a person to look at: the data alone, or all fields."""
+    if set(fields) == {b"data"}:
+        return fields[b"data"]
+    return b"\n".join(name + b": " + value for name, value in fields.items())

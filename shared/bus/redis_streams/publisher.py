@@ -1,0 +1,52 @@
+"""Envelopes in, entries of their streams out; each id once within the window."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from importlib.resources import files
+
+from msgpack import Packer
+
+from shared.bus.redis_streams import wire
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, Script
+from shared.contracts import Envelope
+from shared.telemetry import get_logger
+
+# Redis's msgpack knows text and bytes as one raw type only.
+_pack = Packer(use_bin_type=False).pack
+
+
+class RedisPublisher:
+    """Publishes to Redis Streams; the marks make a repeated call harmless."""
+
+    def __init__(self, client: RedisClient, *, window: timedelta) -> None:
+        text = files("shared.bus.redis_streams").joinpath("publish.lua").read_text()
+        self._publish = Script(client, text)
+        self._window_ms = round(window.total_seconds() * 1000)
+        self._log = get_logger()
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
+        """The ids that are on their stream for certain; one call for each stream, side by side."""
+        by_stream: defaultdict[str, list[Envelope]] = defaultdict(list)
+        for envelope in envelopes:
+            by_stream[wire.stream_of(envelope.type)].append(envelope)
+        added = await asyncio.gather(*(self._add(stream, batch) for stream, batch in by_stream.items()))
+        return set().union(*added)
+
+    async def _add(self, stream: str, batch: list[Envelope]) -> set[str]:
+        marks = [f"dd:{{{stream}}}:{envelope.id}" for envelope in batch]
+        try:
+            await self._publish(
+                [stream, *marks], [self._window_ms, *(_pack(wire.encode(envelope)) for envelope in batch)]
+            )
+        except UNAVAILABLE as error:
+            self._log.warning(
+                "bus.publish_failed",
+                bus="redis",
+                channel=stream,
+                events=len(batch),
+                error=str(error),
+            )
+            return set()
+        return {envelope.id for envelope in batch}

@@ -1,0 +1,6 @@
+"""Postgres: an engine for a service in, that service's schema brought up to date."""
+
+from shared.db.engine import DatabaseUrl, check, connect
+from shared.db.migrate import migrate
+
+__all__ = ["DatabaseUrl", "check", "connect", "migrate"]

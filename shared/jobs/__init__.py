@@ -1,0 +1,32 @@
+"""WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
+
+from shared.jobs.handlers import Handler, Handlers
+from shared.jobs.job import Job
+from shared.jobs.log import Change, Entry, JobLog
+from shared.jobs.outcomes import Reject, RetryAfter, Snooze, TimeLimitExceeded
+from shared.jobs.reader import JobReader, JobRecord
+from shared.jobs.registry import HandlerRecord, Registry, WorkerRecord
+from shared.jobs.retry import Retry
+from shared.jobs.states import FINAL, Death, State
+
+__all__ = [
+    "FINAL",
+    "Change",
+    "Death",
+    "Entry",
+    "Handler",
+    "HandlerRecord",
+    "Handlers",
+    "Job",
+    "JobLog",
+    "JobReader",
+    "JobRecord",
+    "Registry",
+    "Reject",
+    "Retry",
+    "RetryAfter",
+    "Snooze",
+    "State",
+    "TimeLimitExceeded",
+    "WorkerRecord",
+]

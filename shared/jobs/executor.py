@@ -1,0 +1,208 @@
+"""One attempt of one job, from its envelope to its outcome: check, run within the limit, decide, publish."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from shared.bus import Bus, BusName
+from shared.clock import Clock
+from shared.contracts import Envelope, caused_id, wrap
+from shared.contracts.catalogue import check
+from shared.jobs import keys, verdict
+from shared.jobs.handlers import Handler
+from shared.jobs.job import Job
+from shared.jobs.outcomes import TimeLimitExceeded
+from shared.jobs.states import State
+from shared.jobs.store import Ending, JobStore
+from shared.jobs.verdict import Outcome
+from shared.telemetry import Metrics, Span, Tracing, get_logger
+
+_PUBLISH_BACKOFF_S = (0.05, 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a handler on one event."""
+
+    handler: Handler
+    envelope: Envelope
+    number: int
+    bus: BusName
+    channel: str
+
+    @property
+    def job_id(self) -> str:
+        """The job that this is an attempt of."""
+        return keys.job_id(self.handler.name, self.envelope.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Runs attempts; knows nothing of messages and acknowledgements."""
+
+    bus: Bus
+    store: JobStore
+    tracing: Tracing
+    metrics: Metrics
+    clock: Clock
+    worker: str
+    version: str
+    arguments: Mapping[str, Mapping[str, Any]]
+    """What each handler asks for besides its event and job: handler -> parameter -> value."""
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """The attempt's ending; everything that the handler raises is part of it, but for being cancelled."""
+        started = time.monotonic()
+        started_ms = time.time_ns() // 1_000_000
+        self.metrics.job_started(attempt.handler.name)
+        with (
+            self._span(attempt) as span,
+            structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
+        ):
+            outcome = await self._outcome(attempt)
+            caused = await self._publish(attempt, outcome)
+            if outcome.failure is not None:
+                span.fail(outcome.failure.type, outcome.failure.message)
+            took_s = time.monotonic() - started
+            self._tell(attempt, outcome, took_s)
+        return self._ending(attempt, outcome, caused, started_ms, span)
+
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        handler = attempt.handler
+        limit = asyncio.timeout(handler.time_limit.total_seconds())
+        try:
+            event = check(handler.contract, attempt.envelope)
+            async with limit:
+                returned = await handler.function(event, **self._arguments(attempt))
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+            if isinstance(error, TimeoutError) and limit.expired():
+                error = TimeLimitExceeded(handler.time_limit)
+            return verdict.of_error(handler, error, attempt.number)
+        return verdict.of_return(handler, returned)
+
+    def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
+        handler = attempt.handler
+        given = self.arguments[handler.name]
+        if handler.job_parameter is None:
+            return given
+        return {**given, handler.job_parameter: self._job(attempt)}
+
+    def _job(self, attempt: Attempt) -> Job:
+        handler, event_id = attempt.handler.name, attempt.envelope.id
+
+        async def tell(done: float, total: float, note: str) -> None:
+            progress = msgspec.json.encode({"done": done, "total": total, "note": note})
+            await self.store.tell_progress(handler, event_id, attempt.number, progress)
+
+        return Job(
+            id=attempt.job_id,
+            handler=handler,
+            attempt=attempt.number,
+            envelope=attempt.envelope,
+            deadline=self.clock.now() + attempt.handler.time_limit,
+            log=get_logger().bind(handler=handler, attempt=attempt.number),
+            tell_progress=tell,
+        )
+
+    async def _publish(self, attempt: Attempt, outcome: Outcome) -> list[dict[str, str]]:
+        """Publish what the handler caused, under ids that are the same on each run; waits for a lost bus."""
+        if not outcome.events:
+            return []
+        counted: dict[str, int] = {}
+        envelopes: list[Envelope] = []
+        for event in outcome.events:
+            n = counted[event.type] = counted.get(event.type, -1) + 1
+            event_id = caused_id(attempt.job_id, event.type, n)
+            envelopes.append(
+                wrap(
+                    event,
+                    id=event_id,
+                    source=f"/trunkline/{attempt.handler.service}",
+                    cause=attempt.envelope,
+                    traceparent=self.tracing.create(event.type, event_id),
+                    now=self.clock.now(),
+                )
+            )
+        backoff, missing = _PUBLISH_BACKOFF_S[0], envelopes
+        while missing:
+            there = await self.bus.publish(missing)
+            missing = [envelope for envelope in missing if envelope.id not in there]
+            if missing:
+                await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                backoff = min(backoff * 2, _PUBLISH_BACKOFF_S[1])
+        return [{"id": envelope.id, "type": envelope.type} for envelope in envelopes]
+
+    def _ending(
+        self, attempt: Attempt, outcome: Outcome, caused: list[dict[str, str]], started_ms: int, span: Span
+    ) -> Ending:
+        fields: list[str | bytes] = []
+        if outcome.result:
+            fields += ("result", outcome.result)
+        if caused:
+            fields += ("caused", msgspec.json.encode(caused))
+        if outcome.reason is not None:
+            fields += ("reason", outcome.reason.value)
+        record = b""
+        if outcome.failure is not None:
+            fields += ("error", outcome.failure.to_json())
+            record = msgspec.json.encode(
+                {
+                    "attempt": attempt.number,
+                    "worker": self.worker,
+                    "version": self.version,
+                    "started_at": started_ms,
+                    "finished_at": time.time_ns() // 1_000_000,
+                    "error": outcome.failure,
+                    "trace_id": span.trace_id,
+                }
+            )
+        return Ending(
+            event_id=attempt.envelope.id,
+            attempt=attempt.number,
+            state=outcome.state.value,
+            wait=outcome.wait,
+            counts=outcome.counts,
+            fields=tuple(fields),
+            record=record,
+        )
+
+    def _span(self, attempt: Attempt) -> Span:
+        envelope = attempt.envelope
+        return self.tracing.process(
+            system=attempt.bus,
+            destination=attempt.channel,
+            group=attempt.handler.name,
+            event_id=envelope.id,
+            event_type=envelope.type,
+            event_source=envelope.source,
+            traceparent=envelope.traceparent,
+            handler=attempt.handler.name,
+            job_id=attempt.job_id,
+            attempt=attempt.number,
+        )
+
+    def _tell(self, attempt: Attempt, outcome: Outcome, took_s: float) -> None:
+        self.metrics.job_finished(attempt.handler.name, outcome.state.value, took_s)
+        log = get_logger()
+        failure = outcome.failure
+        line: dict[str, Any] = {
+            "handler": attempt.handler.name,
+            "attempt": attempt.number,
+            "state": outcome.state.value,
+            "took_s": round(took_s, 6),
+        }
+        if failure is None:
+            log.info("job.finished", **line)
+            return
+        line |= {"error_type": failure.type, "error": failure.message}
+        if outcome.state is State.DEAD:
+            log.error("job.dead", reason=outcome.reason, **line)
+        else:
+            log.warning("job.retrying", retry_in_s=round(outcome.wait / timedelta(seconds=1), 3), **line)

@@ -1,0 +1,51 @@
+"""The names of all that jobs keep in Redis; the keys of a handler share a hash tag, for Redis Cluster."""
+
+HANDLERS = "handlers"
+"""Hash: a handler's name -> its HandlerRecord as JSON; kept until an operator removes it."""
+WORKERS = "workers"
+"""Sorted set: a worker's id by the end of its lease, in ms."""
+LOG = "jobs:log"
+"""Stream: each change of any job's state, one entry for each batch; capped."""
+
+
+def worker(worker_id: str) -> str:
+    """String: a worker's WorkerRecord as JSON, gone with its lease."""
+    return f"worker:{worker_id}"
+
+
+def job(handler: str, event_id: str) -> str:
+    """Hash: one job."""
+    return f"job:{{{handler}}}:{event_id}"
+
+
+def running(handler: str) -> str:
+    """Sorted set: event ids of running jobs by the end of their lease, in ms."""
+    return f"running:{{{handler}}}"
+
+
+def retrying(handler: str) -> str:
+    """Sorted set: event ids of jobs that wait for their next attempt, by its instant in ms."""
+    return f"retrying:{{{handler}}}"
+
+
+def dead(handler: str) -> str:
+    """Sorted set: event ids of dead jobs by the instant of their death, in ms."""
+    return f"dead:{{{handler}}}"
+
+
+def queue(handler: str) -> str:
+    """Stream: what is for this handler alone: due retries, replays, delayed and direct jobs."""
+    return f"queue:{{{handler}}}"
+
+
+def job_id(handler: str, event_id: str) -> str:
+    """The id of the job: `email.send_welcome:0192...`."""
+    return f"{handler}:{event_id}"
+
+
+def split_job_id(job_id: str) -> tuple[str, str]:
+    """Handler and event id of a job id; ValueError when it is none."""
+    handler, _, event_id = job_id.rpartition(":")
+    if not handler or not event_id:
+        raise ValueError(f"{job_id!r} is no job id; it reads <service>.<function>:<event id>")
+    return handler, event_id

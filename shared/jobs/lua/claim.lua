@@ -1,0 +1,79 @@
+-- Decides for a batch of deliveries of one handler which jobs run now, and makes those running.
+-- KEYS: running set, dead set, log, then the job hash of each delivery.
+-- ARGV[1]: msgpack {handler, service, version, worker, max_attempts, lease_ms, dead_ttl_ms, deliveries}, where a
+--   delivery is {event_id, token, event, event_type, queued_ms, traceparent}; '' stands for not known.
+-- Returns for each delivery {attempt, event}: attempt > 0 runs, 0 is done with already (acknowledge it),
+--   -1 belongs to a live worker (leave it). The event is given back to a mere reference.
+-- The same worker may claim the same message again (its reply was lost): it gets the same attempt.
+local a = cmsgpack.unpack(ARGV[1])
+local handler, service, version, worker = a[1], a[2], a[3], a[4]
+local max_attempts, lease_ms, dead_ttl_ms, deliveries = a[5], a[6], a[7], a[8]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local POISON_CRASHES = 3
+local verdicts, changes = {}, {}
+
+local function bury(key, event_id, attempt, reason, failure)
+  redis.call('HSET', key, 'state', 'dead', 'reason', reason, 'error', failure, 'finished_at', now)
+  redis.call('PEXPIRE', key, dead_ttl_ms)
+  redis.call('ZREM', KEYS[1], event_id)
+  redis.call('ZADD', KEYS[2], now, event_id)
+  changes[#changes + 1] = {event_id, 'dead', attempt}
+end
+
+local function run(key, event_id, token, attempt)
+  redis.call('HSET', key, 'state', 'running', 'attempt', attempt, 'worker', worker, 'version', version,
+    'token', token, 'started_at', now)
+  redis.call('ZADD', KEYS[1], now + lease_ms, event_id)
+  changes[#changes + 1] = {event_id, 'running', attempt}
+  return attempt
+end
+
+-- The worker that had the job is silent for a lease: that attempt is over, and counts.
+local function lost(key, event_id, job)
+  local failure = cjson.encode({type = 'WorkerLost', stack = '',
+    message = 'the worker ' .. (job[3] or '?') .. ' was silent for longer than its lease'})
+  local ended = cjson.encode({attempt = tonumber(job[2]), worker = job[3] or '', version = job[6] or '',
+    started_at = tonumber(job[7]) or 0, finished_at = now, error = cjson.decode(failure)})
+  local before = job[8] and (job[8] .. '\n') or ''
+  local crashes = redis.call('HINCRBY', key, 'crashes', 1)
+  redis.call('HSET', key, 'attempts', before .. ended, 'error', failure)
+  local attempt = tonumber(job[2])
+  if crashes >= POISON_CRASHES then return bury(key, event_id, attempt, 'poison', failure) end
+  if attempt >= max_attempts then return bury(key, event_id, attempt, 'exhausted', failure) end
+  return attempt + 1
+end
+
+for i = 1, #deliveries do
+  local d = deliveries[i]
+  local event_id, token, event = d[1], d[2], d[3]
+  local key = KEYS[3 + i]
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'token', 'event', 'version', 'started_at', 'attempts')
+  local state, attempt = job[1], 0
+  if not state then
+    if event ~= '' then
+      redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
+        'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', event)
+      redis.call('PEXPIRE', key, dead_ttl_ms)
+      attempt = run(key, event_id, token, 1)
+    end
+  elseif state == 'queued' then
+    attempt = run(key, event_id, token, tonumber(job[2] or '0') + 1)
+  elseif state == 'running' then
+    local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
+    if job[3] == worker and job[4] == token then
+      attempt = tonumber(job[2])
+    elseif until_ms > now then
+      attempt = job[4] == token and -1 or 0
+    else
+      local next = lost(key, event_id, job)
+      if next then attempt = run(key, event_id, token, next) end
+    end
+  end
+  verdicts[i] = {attempt, (attempt > 0 and event == '') and job[5] or ''}
+end
+
+if #changes > 0 then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
+end
+return verdicts

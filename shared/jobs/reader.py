@@ -1,0 +1,148 @@
+"""Job ids in, what Redis knows of these jobs out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from shared.bus.redis_streams import RedisClient
+from shared.clock import rfc3339
+from shared.jobs import keys
+from shared.telemetry import trace_id_of
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One job as it stands in Redis. Instants are aware and in UTC."""
+
+    id: str
+    handler: str
+    service: str
+    event_id: str
+    event_type: str
+    state: str
+    attempt: int
+    max_attempts: int
+    worker: str | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime | None
+    progress: dict[str, Any] | None
+    result: msgspec.Raw | None
+    """What the handler returned, as JSON."""
+    error: dict[str, Any] | None
+    """`type`, `message` and `stack` of the last failed attempt."""
+    attempts: list[dict[str, Any]]
+    """The attempts that failed, oldest first."""
+    caused: list[dict[str, str]]
+    """`id` and `type` of the events that the handler returned."""
+    reason: str | None
+    """Why the job is dead."""
+    traceparent: str | None
+    event: bytes | None
+    """The event, as CloudEvents JSON; None for bytes that were no event."""
+    raw: str | None
+    """Base64 of the bytes that were no event."""
+    channel: str | None
+    """The stream or subject that those bytes lay on."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the event was created in."""
+        return trace_id_of(self.traceparent)
+
+    def to_api(self) -> dict[str, Any]:
+        """The job as the REST API shows it."""
+        return {
+            "id": self.id,
+            "handler": self.handler,
+            "service": self.service,
+            "state": self.state,
+            "attempt": self.attempt,
+            "max_attempts": self.max_attempts,
+            "progress": self.progress,
+            "result": msgspec.json.decode(self.result) if self.result else None,
+            "error": self.error,
+            "reason": self.reason,
+            "queued_at": _text(self.queued_at),
+            "started_at": _text(self.started_at),
+            "finished_at": _text(self.finished_at),
+            "due_at": _text(self.due_at),
+            "worker": self.worker,
+            "trace_id": self.trace_id,
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "attempts": self.attempts,
+            "caused": self.caused,
+        }
+
+
+class JobReader:
+    """Reads jobs; writes nothing."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+
+    async def get(self, job_ids: Sequence[str]) -> list[JobRecord | None]:
+        """The jobs in this order, None for those that Redis does not know; one round trip."""
+        if not job_ids:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipe.hgetall(keys.job(*keys.split_job_id(job_id)))
+        return [
+            record(job_id, fields) if fields else None
+            for job_id, fields in zip(job_ids, await pipe.execute(), strict=True)
+        ]
+
+
+def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
+    """The hash of a job as a record."""
+    handler, event_id = keys.split_job_id(job_id)
+    text = {name.decode(): value for name, value in fields.items()}
+    result = text.get("result")
+    return JobRecord(
+        id=job_id,
+        handler=handler,
+        service=_str(text, "service") or handler.partition(".")[0],
+        event_id=event_id,
+        event_type=_str(text, "event_type") or "",
+        state=_str(text, "state") or "",
+        attempt=int(text.get("attempt", b"0")),
+        max_attempts=int(text.get("max_attempts", b"0")),
+        worker=_str(text, "worker"),
+        queued_at=_instant(text, "queued_at"),
+        started_at=_instant(text, "started_at"),
+        finished_at=_instant(text, "finished_at"),
+        due_at=_instant(text, "due_at"),
+        progress=_json(text, "progress"),
+        result=msgspec.Raw(result) if result else None,
+        error=_json(text, "error"),
+        attempts=[msgspec.json.decode(line) for line in text.get("attempts", b"").splitlines() if line],
+        caused=_json(text, "caused") or [],
+        reason=_str(text, "reason"),
+        traceparent=_str(text, "traceparent"),
+        event=text.get("event"),
+        raw=_str(text, "raw"),
+        channel=_str(text, "channel"),
+    )
+
+
+def _str(text: Mapping[str, bytes], name: str) -> str | None:
+    value = text.get(name)
+    return value.decode() if value else None
+
+
+def _json(text: Mapping[str, bytes], name: str) -> Any:
+    value = text.get(name)
+    return msgspec.json.decode(value) if value else None
+
+
+def _instant(text: Mapping[str, bytes], name: str) -> datetime | None:
+    value = text.get(name)
+    return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
+
+
+def _text(instant: datetime | None) -> str | None:
+    return rfc3339(instant) if instant else None

@@ -1,0 +1,205 @@
+"""One handler's deliveries in: claimed as a batch, run side by side, finished, acknowledged.
+
+It is the bus's Receiver. It never takes more than can run, and keeps the leases of what runs.
+"""
+
+import asyncio
+from base64 import b64encode
+from contextlib import suppress
+from datetime import timedelta
+from hashlib import sha256
+from uuid import NAMESPACE_URL, uuid5
+
+from shared.bus import Delivery
+from shared.bus.redis_streams import UNAVAILABLE
+from shared.contracts import decode_structured
+from shared.jobs.executor import Attempt, Executor
+from shared.jobs.finisher import Finisher
+from shared.jobs.handlers import Handler
+from shared.jobs.states import State
+from shared.jobs.store import Ending, JobStore
+from shared.jobs.verdict import failure_of
+from shared.telemetry import get_logger
+
+_RAW_MAX = 256 * 1024
+_REFUSED_PAUSE_S = 0.5
+
+
+class Reception:
+    """Takes on the jobs of one handler in one process."""
+
+    def __init__(self, handler: Handler, executor: Executor, store: JobStore, *, lease: timedelta) -> None:
+        self.handler = handler
+        self._executor = executor
+        self._store = store
+        self._finisher = Finisher(store, handler.name)
+        self._lease_s = lease.total_seconds()
+        self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self._draining = False
+        self._renewing: asyncio.Task[None] | None = None
+        self._log = get_logger().bind(handler=handler.name)
+
+    def start(self) -> None:
+        """Begin to keep leases."""
+        self._renewing = asyncio.create_task(self._renew())
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs run now."""
+        return len(self._running)
+
+    async def room(self) -> int:
+        """How many more jobs can run now; waits until there is room for one."""
+        while (free := self.handler.concurrency - len(self._running)) <= 0 and not self._draining:
+            self._room.clear()
+            await self._room.wait()
+        return max(free, 1)
+
+    async def receive(self, deliveries: list[Delivery]) -> None:
+        """Claim and start them, as many at a time as there is room for."""
+        while deliveries:
+            free = await self.room()
+            batch, deliveries = deliveries[:free], deliveries[free:]
+            if self._draining:
+                await _hand_back(batch)
+            else:
+                await self._take_on(batch)
+
+    def refuse(self) -> None:
+        """Take on nothing more; what is delivered from now on is handed back."""
+        self._draining = True
+        self._room.set()
+
+    async def drain(self, grace: timedelta) -> None:
+        """Let what runs end within `grace`, hand the rest back without counting its attempt."""
+        self.refuse()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace.total_seconds())
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running))
+        await self._finisher.idle()
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    async def _take_on(self, batch: list[Delivery]) -> None:
+        events: list[Delivery] = []
+        for delivery in batch:
+            if delivery.fault is None:
+                events.append(delivery)
+            else:
+                await self._bury(delivery)
+        if not events:
+            return
+        try:
+            verdicts = await self._store.claim(self.handler, events)
+        except UNAVAILABLE as error:
+            self._log.warning("job.claim_failed", jobs=len(events), error=str(error) or repr(error))
+            await asyncio.sleep(_REFUSED_PAUSE_S)
+            with suppress(*UNAVAILABLE):
+                await _hand_back(events)
+            return
+        for delivery, (number, event) in zip(events, verdicts, strict=True):
+            if number == 0:
+                delivery.intake.ack(delivery)
+            elif number < 0:
+                delivery.intake.forget(delivery)
+            else:
+                self._start(delivery, number, event)
+
+    def _start(self, delivery: Delivery, number: int, event: bytes) -> None:
+        attempt = Attempt(
+            handler=self.handler,
+            envelope=delivery.envelope or decode_structured(event),
+            number=number,
+            bus=delivery.intake.bus,
+            channel=delivery.channel,
+        )
+        task = asyncio.create_task(self._run(attempt, delivery))
+        self._running[task] = (delivery, attempt.envelope.id, number)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        delivery, event_id, _ = self._running.pop(task)
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A fault of ours, not of a handler: the message is delivered again after its lease.
+            self._log.error("job.runtime_failed", event_id=event_id, exc_info=error)
+            delivery.intake.forget(delivery)
+
+    async def _run(self, attempt: Attempt, delivery: Delivery) -> None:
+        try:
+            ending = await self._executor.run(attempt)
+        except asyncio.CancelledError:
+            await self._give_up(attempt, delivery)
+            raise
+        if await self._finisher.finish(ending):
+            delivery.intake.ack(delivery)
+        else:
+            self._log.warning("job.fenced", job_id=attempt.job_id, attempt=attempt.number)
+            delivery.intake.forget(delivery)
+
+    async def _give_up(self, attempt: Attempt, delivery: Delivery) -> None:
+        """The process ends before the job does: somebody else runs it, as if this attempt had not been."""
+        handed_back = Ending(
+            event_id=attempt.envelope.id, attempt=attempt.number, state=State.QUEUED.value, counts=False
+        )
+        if await self._finisher.finish(handed_back):
+            self._log.info("job.handed_back", job_id=attempt.job_id)
+            with suppress(*UNAVAILABLE):
+                await delivery.intake.hand_back([delivery])
+
+    async def _bury(self, delivery: Delivery) -> None:
+        """Keep bytes that are no event as a dead job of this handler, then acknowledge them."""
+        fault = delivery.fault
+        if fault is None:
+            return
+        event_id = str(uuid5(NAMESPACE_URL, f"{delivery.token} {sha256(delivery.raw).hexdigest()}"))
+        failure = failure_of(fault)
+        fields: list[str | bytes] = [
+            "service",
+            self.handler.service,
+            "max_attempts",
+            str(self.handler.retry.attempts),
+            "event_type",
+            self.handler.event_type,
+            "channel",
+            delivery.channel,
+            "raw",
+            b64encode(delivery.raw[:_RAW_MAX]),
+            "error",
+            failure.to_json(),
+        ]
+        try:
+            await self._store.bury(self.handler, event_id, fields)
+        except UNAVAILABLE as error:
+            self._log.warning("job.bury_failed", error=str(error) or repr(error))
+            delivery.intake.forget(delivery)
+            return
+        self._log.error(
+            "job.dead", event_id=event_id, reason="invalid", channel=delivery.channel, error=str(fault)
+        )
+        delivery.intake.ack(delivery)
+
+    async def _renew(self) -> None:
+        """Hold what runs for another lease, three times a lease."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            jobs = [(event_id, number) for _, event_id, number in self._running.values()]
+            if not jobs:
+                continue
+            try:
+                await self._store.renew(self.handler.name, jobs)
+            except UNAVAILABLE as error:
+                self._log.warning("job.renew_failed", jobs=len(jobs), error=str(error) or repr(error))
+
+
+async def _hand_back(deliveries: list[Delivery]) -> None:
+    by_intake = {delivery.intake: [] for delivery in deliveries}
+    for delivery in deliveries:
+        by_intake[delivery.intake].append(delivery)
+    for intake, batch in by_intake.items():
+        await intake.hand_back(batch)

@@ -1,0 +1,121 @@
+"""How an attempt ended: what the handler returned or raised in, the job's next state out. Pure decisions."""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+import msgspec
+from pydantic import BaseModel
+
+from shared.contracts import Event
+from shared.errors import ContractError
+from shared.jobs.handlers import Handler
+from shared.jobs.outcomes import Reject, RetryAfter, Snooze
+from shared.jobs.states import Death, State
+
+RESULT_MAX_BYTES = 64 * 1024
+_STACK_MAX = 16 * 1024
+_MESSAGE_MAX = 4 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error as the job keeps it."""
+
+    type: str
+    message: str
+    stack: str = ""
+
+    def to_json(self) -> bytes:
+        """The failure as JSON."""
+        return msgspec.json.encode(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an attempt leads to."""
+
+    state: State
+    result: bytes = b""
+    events: Sequence[Event] = field(default=())
+    """What the handler caused, to be published before the job is finished."""
+    failure: Failure | None = None
+    reason: Death | None = None
+    wait: timedelta = timedelta(0)
+    counts: bool = True
+
+
+def of_return(handler: Handler, returned: Any) -> Outcome:
+    """The outcome of a handler that returned: an event, several, a model, None, Snooze or Reject."""
+    if isinstance(returned, Snooze):
+        return Outcome(state=State.RETRYING, wait=returned.delay, counts=False)
+    if isinstance(returned, Reject):
+        failure = Failure(type="Reject", message=returned.reason)
+        return Outcome(state=State.DEAD, reason=Death.NON_RETRYABLE, failure=failure)
+    events = _events(returned)
+    try:
+        result = _json(returned)
+    except (TypeError, ValueError) as error:
+        return _refused(handler, f"what {handler.name} returned is no JSON: {error}")
+    if len(result) > RESULT_MAX_BYTES:
+        return _refused(
+            handler,
+            f"the result of {handler.name} has {len(result)} bytes, {RESULT_MAX_BYTES} are allowed; "
+            "store it as a file and return its key",
+        )
+    return Outcome(state=State.SUCCEEDED, result=result, events=events)
+
+
+def of_error(handler: Handler, error: Exception, attempt: int) -> Outcome:
+    """The outcome of a handler that raised: another attempt by its policy, or death."""
+    failure = failure_of(error)
+    if isinstance(error, ContractError):
+        return Outcome(state=State.DEAD, reason=Death.INVALID, failure=failure)
+    if isinstance(error, handler.retry.never):
+        return Outcome(state=State.DEAD, reason=Death.NON_RETRYABLE, failure=failure)
+    wait = handler.retry.delay(attempt)
+    if wait is None:
+        return Outcome(state=State.DEAD, reason=Death.EXHAUSTED, failure=failure)
+    if isinstance(error, RetryAfter):
+        wait = error.delay
+    return Outcome(state=State.RETRYING, failure=failure, wait=wait)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The error with its stack, both cut to what a job can keep."""
+    stack = "".join(traceback.format_exception(error))
+    return Failure(
+        type=type(error).__qualname__, message=str(error)[:_MESSAGE_MAX], stack=stack[-_STACK_MAX:]
+    )
+
+
+def _refused(handler: Handler, message: str) -> Outcome:
+    del handler
+    return Outcome(
+        state=State.DEAD, reason=Death.NON_RETRYABLE, failure=Failure(type="ResultRefused", message=message)
+    )
+
+
+def _events(returned: Any) -> Sequence[Event]:
+    if isinstance(returned, Event):
+        return (returned,)
+    if isinstance(returned, tuple | list):
+        several = cast("Sequence[Any]", returned)
+        return [one for one in several if isinstance(one, Event)]
+    return ()
+
+
+def _json(returned: Any) -> bytes:
+    if returned is None:
+        return b""
+    if isinstance(returned, BaseModel):
+        return returned.__pydantic_serializer__.to_json(returned)
+    return msgspec.json.encode(returned, enc_hook=_encode)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__qualname__} has no JSON form")

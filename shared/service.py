@@ -1,0 +1,222 @@
+"""A service: its name, handlers and resources in, a FastStream application that works on jobs out.
+
+`python -m email_service` and `faststream run email_service.app:app --workers 2` both run it.
+"""
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+import uvloop
+from faststream import FastStream
+from faststream.redis import RedisBroker
+from faststream.specification import AsyncAPI
+
+from shared.bus import Bus, Routes
+from shared.bus.jetstream import NatsConnection
+from shared.bus.redis_streams import connect
+from shared.bus.subscribers import JetStreamBroker, subscribe_nats, subscribe_redis
+from shared.clock import SystemClock
+from shared.contracts import Event
+from shared.errors import SettingsError
+from shared.health import HealthServer
+from shared.jobs.executor import Executor
+from shared.jobs.handlers import Handler, Handlers
+from shared.jobs.registry import WorkerRecord, started_at
+from shared.jobs.store import JobStore, Terms
+from shared.jobs.worker import Worker
+from shared.settings import Settings
+from shared.telemetry import Metrics, Tracing, configure_logging, configure_tracing, get_logger
+
+VERSION = version("trunkline")
+
+# FastStream takes None for silence, though the type says otherwise; our own lines tell more.
+_SILENT: Any = None
+
+Resources = Callable[[Tracing], AbstractAsyncContextManager[tuple[object, ...]]]
+"""Opens what the handlers ask for: a mailer, a database; closed after the last job has ended."""
+
+
+class Service(FastStream):
+    """One service of the system. Build one in app.py; nothing is opened before it starts."""
+
+    def __init__(
+        self, name: str, handlers: Handlers, settings: Settings, *, resources: Resources | None = None
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.handlers = tuple(handlers)
+        self._resources = resources or _nothing
+        self._stack = AsyncExitStack()
+        self._worker: Worker | None = None
+        self._nats: NatsConnection | None = None
+        self._arguments: dict[str, Mapping[str, Any]] = {}
+        routes = Routes.parse(settings.bus_routes, settings.buses)
+        redis_broker = RedisBroker(settings.redis_url.get_secret_value(), logger=_SILENT)
+        brokers: list[Any] = [redis_broker]
+        for handler in self.handlers:
+            self._on_redis(redis_broker, handler, events="redis" in routes.enabled)
+        if "nats" in routes.enabled:
+            nats_broker = JetStreamBroker(settings.nats_url.get_secret_value(), logger=_SILENT)
+            brokers.append(nats_broker)
+            for handler in self.handlers:
+                self._on_nats(nats_broker, handler)
+        super().__init__(
+            *brokers,
+            logger=_SILENT,
+            specification=AsyncAPI(title=f"Trunkline {name}", version=VERSION),
+            on_startup=[self._open],
+            after_startup=[self._ready],
+            on_shutdown=[self._drain],
+            after_shutdown=[self._close],
+        )
+
+    def main(self) -> None:
+        """Run until SIGTERM or SIGINT; a wrong setting ends it with one line and code 2."""
+        try:
+            uvloop.run(self.run())
+        except SettingsError as error:
+            sys.exit(_complain(self.name, error))
+
+    async def _open(self) -> None:
+        """Open everything that does not depend on the brokers, in the order of need."""
+        settings = self.settings
+        worker_id = f"{self.name}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        configure_logging(self.name, level=settings.log_level, format=settings.log_format)
+        tracing = configure_tracing(f"trunkline-{self.name}", VERSION, worker_id)
+        self._stack.push_async_callback(tracing.close)
+        metrics = Metrics(service=self.name, version=VERSION)
+        bus = await self._stack.enter_async_context(
+            Bus.open(settings, tracing=tracing, metrics=metrics, name=self.name)
+        )
+        provided = await self._stack.enter_async_context(self._resources(tracing))
+        self._arguments = {handler.name: _arguments(handler, provided) for handler in self.handlers}
+        redis = connect(settings.redis_url)
+        self._stack.push_async_callback(redis.aclose)
+        if "nats" in bus.routes.enabled:
+            self._nats = NatsConnection(settings.nats_url, name=worker_id)
+            await self._nats.open()
+            self._stack.push_async_callback(self._nats.close)
+        store = JobStore(
+            redis,
+            Terms(
+                worker=worker_id,
+                version=VERSION,
+                lease=settings.lease,
+                result_ttl=settings.result_ttl,
+                dead_ttl=settings.dead_ttl,
+            ),
+        )
+        executor = Executor(
+            bus=bus,
+            store=store,
+            tracing=tracing,
+            metrics=metrics,
+            clock=SystemClock(),
+            worker=worker_id,
+            version=VERSION,
+            arguments=self._arguments,
+        )
+        self._worker = Worker(
+            self.handlers,
+            settings=settings,
+            record=WorkerRecord(
+                id=worker_id,
+                service=self.name,
+                version=VERSION,
+                handlers=[handler.name for handler in self.handlers],
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started_at=started_at(),
+            ),
+            redis=redis,
+            store=store,
+            executor=executor,
+        )
+        await self._worker.start()
+        health = HealthServer(settings.metrics_port, {"bus": bus.check}, metrics, host=settings.metrics_host)
+        await health.start()
+        self._stack.push_async_callback(health.stop)
+
+    async def _ready(self) -> None:
+        # What lives now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        get_logger().info("service.ready", handlers=[handler.name for handler in self.handlers])
+
+    async def _drain(self) -> None:
+        if self._worker is not None:
+            await self._worker.drain(self.settings.grace)
+
+    async def _close(self) -> None:
+        await self._stack.aclose()
+
+    def _on_redis(self, broker: RedisBroker, handler: Handler, *, events: bool) -> None:
+        subscribe_redis(
+            broker,
+            handler.name,
+            handler.event_type,
+            self._function(handler),
+            lambda: self._started().redis_intake(handler, events=events),
+        )
+
+    def _on_nats(self, broker: JetStreamBroker, handler: Handler) -> None:
+        subscribe_nats(
+            broker,
+            handler.name,
+            handler.event_type,
+            self._function(handler),
+            lambda: self._started().nats_intake(handler, self._connection()),
+        )
+
+    def _started(self) -> Worker:
+        if self._worker is None:
+            raise RuntimeError("the service has not started")
+        return self._worker
+
+    def _connection(self) -> NatsConnection:
+        if self._nats is None:
+            raise RuntimeError("the service has not started")
+        return self._nats
+
+    def _function(self, handler: Handler) -> Callable[..., Any]:
+        """What FastStream sees of a handler: a function of its event alone, one for each bus."""
+
+        async def handle(event: Event) -> object:
+            return await handler.function(event, **self._arguments.get(handler.name, {}))
+
+        handle.__name__ = handle.__qualname__ = handler.name
+        handle.__doc__ = handler.function.__doc__
+        handle.__annotations__ = {"event": handler.contract, "return": None}
+        return handle
+
+
+def _arguments(handler: Handler, provided: tuple[object, ...]) -> Mapping[str, Any]:
+    """What the handler asks for, found by type among what app.py provides."""
+    found: dict[str, Any] = {}
+    for parameter, type_ in handler.wants.items():
+        fitting = [value for value in provided if isinstance(value, type_)]
+        if len(fitting) != 1:
+            raise SettingsError(
+                f"{handler.name} asks for {parameter}: {type_.__name__}; "
+                f"app.py provides {len(fitting)} of that type, it must be one"
+            )
+        found[parameter] = fitting[0]
+    return found
+
+
+@asynccontextmanager
+async def _nothing(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
+    yield ()
+
+
+def _complain(name: str, error: SettingsError) -> int:
+    sys.stderr.write(f"{name}: {error}\n")
+    return 2

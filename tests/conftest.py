@@ -1,0 +1,139 @@
+"""Real servers, started once a run on free ports; each test finds them empty."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import asyncpg
+import nats
+import pytest
+from nats.js.errors import NotFoundError
+from redis.asyncio import Redis
+
+from launcher.servers import NatsServer, PostgresServer, RedisServer
+from shared.db import DatabaseUrl, migrate
+
+T = TypeVar("T")
+
+HISTORIES = {"gateway": Path("gateway/migrations"), "email": Path("email_service/migrations")}
+TEMPLATE = "trunkline_template"
+
+
+class Background:
+    """An event loop in a thread of its own: what servers need beyond the loop of one test."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(timeout=60)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+
+
+@dataclass(frozen=True)
+class Servers:
+    redis: RedisServer
+    nats: NatsServer
+    postgres: PostgresServer
+    background: Background
+
+
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    background = Background()
+    yield background
+    background.close()
+
+
+@pytest.fixture(scope="session")
+def servers(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("servers")
+    started = Servers(
+        RedisServer(folder / "redis", durable=False),
+        NatsServer(folder / "nats", durable=False),
+        PostgresServer(folder / "postgres", durable=False),
+        background,
+    )
+
+    async def start() -> None:
+        await asyncio.gather(started.redis.start(), started.nats.start(), started.postgres.start())
+
+    async def stop() -> None:
+        await asyncio.gather(started.redis.delete(), started.nats.delete(), started.postgres.delete())
+
+    background.run(start())
+    yield started
+    background.run(stop())
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """An empty Redis."""
+
+    async def empty() -> None:
+        async with Redis.from_url(servers.redis.url) as redis:
+            await redis.flushall()
+
+    servers.background.run(empty())
+    return servers.redis.url
+
+
+@pytest.fixture
+def nats_url(servers: Servers) -> str:
+    """A NATS server without streams."""
+
+    async def empty() -> None:
+        connection = await nats.connect(servers.nats.url)
+        try:
+            await connection.jetstream().delete_stream("EVENTS")
+        except NotFoundError:
+            pass
+        finally:
+            await connection.close()
+
+    servers.background.run(empty())
+    return servers.nats.url
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Servers) -> str:
+    """The name of a migrated database that others are copied from."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(servers.postgres.url)
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await connection.close()
+        await migrate(DatabaseUrl(_named(servers.postgres.url, TEMPLATE)), HISTORIES)
+
+    servers.background.run(make())
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(servers: Servers, migrated: str) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{uuid4().hex}"
+
+    async def run(statement: str) -> None:
+        connection = await asyncpg.connect(servers.postgres.url)
+        await connection.execute(statement)
+        await connection.close()
+
+    servers.background.run(run(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY file_copy"))
+    yield _named(servers.postgres.url, name)
+    servers.background.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def _named(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
