@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.bus import Delivery
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.contracts import decode_structured
+from shared.jobs.due import DueRetries
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.finisher import Finisher
 from shared.jobs.handlers import Handler
@@ -33,17 +34,18 @@ class Reception:
         self._executor = executor
         self._store = store
         self._finisher = Finisher(store, handler.name)
+        self._due = DueRetries(store, handler.name)
         self._lease_s = lease.total_seconds()
         self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False
-        self._renewing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger().bind(handler=handler.name)
 
     def start(self) -> None:
-        """Begin to keep leases."""
-        self._renewing = asyncio.create_task(self._renew())
+        """Begin to keep leases, and to queue the retries that are due."""
+        self._tasks = [asyncio.create_task(self._renew()), asyncio.create_task(self._due.run())]
 
     @property
     def in_flight(self) -> int:
@@ -82,8 +84,8 @@ class Reception:
         if self._running:
             await asyncio.wait(list(self._running))
         await self._finisher.idle()
-        if self._renewing is not None:
-            self._renewing.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def _take_on(self, batch: list[Delivery]) -> None:
         events: list[Delivery] = []
@@ -138,6 +140,8 @@ class Reception:
             raise
         if await self._finisher.finish(ending):
             delivery.intake.ack(delivery)
+            if ending.state == State.RETRYING:
+                self._due.expect(ending.wait)
         else:
             self._log.warning("job.fenced", job_id=attempt.job_id, attempt=attempt.number)
             delivery.intake.forget(delivery)

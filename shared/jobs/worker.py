@@ -10,7 +10,6 @@ from shared.bus.jetstream import NatsConnection, NatsIntake
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, RedisIntake
 from shared.bus.redis_streams.wire import stream_of
 from shared.jobs import keys
-from shared.jobs.due import move_due_retries
 from shared.jobs.executor import Executor
 from shared.jobs.handlers import Handler
 from shared.jobs.reception import Reception
@@ -37,7 +36,6 @@ class Worker:
         self._settings = settings
         self._record = record
         self._redis = redis
-        self._store = store
         self._registry = Registry(redis)
         self._receptions = {
             handler.name: Reception(handler, executor, store, lease=settings.lease)
@@ -58,9 +56,6 @@ class Worker:
         for reception in self._receptions.values():
             reception.start()
         self._tasks = [asyncio.create_task(self._stay_announced())]
-        self._tasks += [
-            asyncio.create_task(move_due_retries(self._store, handler.name)) for handler in self._handlers
-        ]
 
     def redis_intake(self, handler: Handler, *, events: bool) -> RedisIntake:
         """The handler's own queue, and with `events` the stream of its event type as well."""

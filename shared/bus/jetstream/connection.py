@@ -28,6 +28,8 @@ class NatsConnection:
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self._opening: asyncio.Task[None] | None = None
+        self.generation = 0
+        """Counts the times that the connection was made; what was asked on an older one is forgotten."""
         self._log = get_logger()
 
     @property
@@ -69,6 +71,7 @@ class NatsConnection:
                     reconnect_time_wait=_RECONNECT_S,
                     allow_reconnect=True,
                     error_cb=self._on_error,
+                    reconnected_cb=self._on_reconnect,
                 )
             except UNAVAILABLE as error:
                 self._log.warning("bus.unavailable", bus="nats", error=repr(error), retry_in_s=backoff)
@@ -77,6 +80,10 @@ class NatsConnection:
             else:
                 self._jetstream = self._client.jetstream(timeout=_TIMEOUT_S, publish_async_max_pending=10_000)
                 return
+
+    async def _on_reconnect(self) -> None:
+        self.generation += 1
+        self._log.info("bus.reconnected", bus="nats")
 
     async def _on_error(self, error: Exception) -> None:
         self._log.warning("bus.error", bus="nats", error=repr(error))

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from shared.bus.delivery import Delivery, Receiver
 from shared.bus.jetstream import wire
 from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
+from shared.bus.jetstream.pull import Pull
 from shared.bus.jetstream.topology import durable_of, make_consumer, make_stream
 from shared.bus.routes import BusName
 from shared.clock import rfc3339
@@ -26,7 +26,6 @@ from shared.telemetry import get_logger
 _MOST = 256
 _WAIT_S = 1.0
 _BACKOFF_S = (0.1, 2.0)
-_SILENCE_BEFORE_CHECK = 5
 
 
 class NatsIntake:
@@ -51,27 +50,29 @@ class NatsIntake:
         self._lease = lease
         self._window = window
         self._outstanding: dict[str, Delivery] = {}
-        self._subscription: JetStreamContext.PullSubscription | None = None
+        self._pull: Pull | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
-        self._silent = 0
         self._log = get_logger().bind(bus=self.bus, group=durable_of(handler))
 
     async def start(self) -> None:
         """Begin to take messages, as soon as the server is there."""
         self._running = True
         with suppress(*UNAVAILABLE):
-            await self._subscribe()
+            await self._opened()
         self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
 
     async def stop(self) -> None:
-        """Take no more, within the second that a fetch may wait."""
+        """Take no more, and hand back what has come meanwhile."""
         if not self._running:
             return
         self._running = False
         taking, renewing = self._tasks
+        if self._pull is not None:
+            self._pull.wake()
         with suppress(asyncio.CancelledError):
             await taking
+        await self._close()
         renewing.cancel()
 
     def ack(self, delivery: Delivery) -> None:
@@ -94,6 +95,12 @@ class NatsIntake:
             with suppress(*UNAVAILABLE):
                 await client.flush(timeout=2)
 
+    async def _close(self) -> None:
+        if self._pull is not None:
+            pull, self._pull = self._pull, None
+            for message in await pull.close():
+                self._send(message.reply, b"-NAK")
+
     def _answer(self, delivery: Delivery, answer: bytes) -> None:
         self._outstanding.pop(delivery.token, None)
         self._send(delivery.handle.reply, answer)
@@ -114,7 +121,7 @@ class NatsIntake:
                 continue
             except (NotFoundError, ServiceUnavailableError) as error:
                 self._log.error("bus.group_lost", error=repr(error))
-                self._subscription = None
+                await self._close()
             except UNAVAILABLE as error:
                 self._log.warning("bus.unavailable", error=repr(error), retry_in_s=round(backoff, 2))
             except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
@@ -126,33 +133,24 @@ class NatsIntake:
         room = min(await self._receiver.room(), _MOST)
         if not self._running:
             return
-        subscription = await self._subscribe()
-        try:
-            messages = await subscription.fetch(batch=room, timeout=_WAIT_S)
-        except TimeoutError:
-            if self._connection.client is None:
-                raise
-            self._silent += 1
-            if self._silent >= _SILENCE_BEFORE_CHECK:
-                # A consumer that is gone looks like one without messages.
-                self._silent = 0
-                await subscription.consumer_info()
-            return
-        self._silent = 0
-        await self._hand_up(messages)
+        pull = await self._opened()
+        messages = await pull.take(room, wait_s=_WAIT_S)
+        if messages:
+            await self._hand_up(messages)
 
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        """The pull subscription; stream and consumer are made where they are missing."""
-        if self._subscription is None:
-            jetstream = self._connection.jetstream
-            if jetstream is None:
+    async def _opened(self) -> Pull:
+        """The consumer, listened to; stream and consumer are made where they are missing."""
+        if self._pull is None:
+            client, jetstream = self._connection.client, self._connection.jetstream
+            if client is None or jetstream is None:
                 raise nats.errors.ConnectionClosedError
+            durable = durable_of(self._handler)
             await make_stream(jetstream, window=self._window)
             await make_consumer(jetstream, self._handler, self._event_type, lease=self._lease)
-            self._subscription = await jetstream.pull_subscribe_bind(
-                durable=durable_of(self._handler), stream=wire.STREAM
-            )
-        return self._subscription
+            pull = Pull(self._connection, stream=wire.STREAM, consumer=durable)
+            await pull.open(client)
+            self._pull = pull
+        return self._pull
 
     async def _hand_up(self, messages: Sequence[Msg]) -> None:
         deliveries = [self._delivery(message) for message in messages]

@@ -22,7 +22,7 @@ from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
 
 _MOST = 256
-_BLOCK_MS = 1000
+_BLOCK_MS = 2000
 _IDLE_FOR_ALL_MS = 10**9
 _BACKOFF_S = (0.1, 2.0)
 
@@ -45,6 +45,9 @@ class RedisIntake:
         lease: timedelta,
     ) -> None:
         self._client = client
+        # A connection of its own, so that its wait can be ended from outside.
+        self._reader = client.client()
+        self._reader_id = 0
         self._receiver = receiver
         self._streams = tuple(streams)
         self._group = group
@@ -65,14 +68,19 @@ class RedisIntake:
         self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
 
     async def stop(self) -> None:
-        """Take no more, within the second that a read may wait."""
+        """Take no more; the read that waits is ended, not cancelled, for it may have been answered."""
         if not self._running:
             return
         self._running = False
+        if self._reader_id:
+            with suppress(*UNAVAILABLE):
+                await self._client.client_unblock(self._reader_id)
         taking, renewing = self._tasks
         with suppress(asyncio.CancelledError):
             await taking
         renewing.cancel()
+        with suppress(*UNAVAILABLE):
+            await self._reader.aclose()
 
     def ack(self, delivery: Delivery) -> None:
         """The entry is done with; it goes when every group of its stream says so."""
@@ -115,6 +123,7 @@ class RedisIntake:
                 else:
                     self._log.error("bus.refused", error=str(error))
             except UNAVAILABLE as error:
+                self._reader_id = 0
                 self._log.warning("bus.unavailable", error=str(error), retry_in_s=round(backoff, 2))
             except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
                 self._log.exception("bus.intake_failed")
@@ -128,7 +137,9 @@ class RedisIntake:
         if time.monotonic() >= self._take_over_at:
             self._take_over_at = time.monotonic() + min(2.0, self._lease_s / 6)
             await self._take_over(room)
-        reply = await self._client.xreadgroup(
+        if not self._reader_id:
+            self._reader_id = await self._reader.client_id()
+        reply = await self._reader.xreadgroup(
             self._group, self._consumer, dict.fromkeys(self._streams, ">"), count=room, block=_BLOCK_MS
         )
         for stream, entries in reply or ():
