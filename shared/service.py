@@ -89,7 +89,7 @@ class Service(FastStream):
         settings = self.settings
         worker_id = f"{self.name}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         configure_logging(self.name, level=settings.log_level, format=settings.log_format)
-        tracing = configure_tracing(f"trunkline-{self.name}", VERSION, worker_id)
+        tracing = configure_tracing(self.name, VERSION, worker_id)
         self._stack.push_async_callback(tracing.close)
         metrics = Metrics(service=self.name, version=VERSION)
         bus = await self._stack.enter_async_context(

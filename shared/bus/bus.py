@@ -1,13 +1,15 @@
 """Events in, on the buses of their routes out: batched, traced, each id once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import nats.errors
 
 from shared.bus.jetstream import NatsConnection, NatsPublisher
+from shared.bus.jetstream.wire import subject_of
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, RedisPublisher, connect
+from shared.bus.redis_streams.wire import stream_of
 from shared.bus.routes import BusName, Routes
 from shared.contracts import Envelope
 from shared.errors import BusUnavailable
@@ -15,6 +17,7 @@ from shared.settings import Settings
 from shared.telemetry import Message, Metrics, Tracing
 
 _BATCH = 500
+_CHANNEL_OF: dict[BusName, Callable[[str], str]] = {"redis": stream_of, "nats": subject_of}
 
 Publisher = RedisPublisher | NatsPublisher
 
@@ -100,7 +103,7 @@ class Bus:
 
     async def _publish(self, bus: BusName, batch: list[Envelope]) -> set[str]:
         types = {envelope.type for envelope in batch}
-        destination = types.pop() if len(types) == 1 else "events"
+        destination = _CHANNEL_OF[bus](types.pop() if len(types) == 1 else "*")
         with self._tracing.send(
             bus, destination, [Message(envelope.id, envelope.traceparent) for envelope in batch]
         ):

@@ -1,4 +1,4 @@
-"""One service on one bus, in this process: what every behaviour of a job is tried on, on Redis and on NATS."""
+"""One service on one bus, in this process: what each behaviour of a job is tried on, on Redis and NATS."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -146,6 +146,8 @@ async def lab(make_lab: MakeLab) -> Lab:
     return await make_lab()
 
 
-async def all_of(lab: Lab, state: str, handler: str, envelopes: Sequence[Envelope], within: float = 20) -> None:
+async def all_of(
+    lab: Lab, state: str, handler: str, envelopes: Sequence[Envelope], within: float = 20
+) -> None:
     """Every job of these events has reached the state."""
-    await asyncio.gather(*(lab.reaches(state, handler, envelope, within=within) for envelope in envelopes))
+    await asyncio.gather(*(lab.reaches(state, handler, envelope, within=20) for envelope in envelopes))

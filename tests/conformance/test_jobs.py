@@ -167,7 +167,7 @@ async def test_a_snoozed_job_runs_again_and_costs_no_attempt(lab: Lab) -> None:
 
     @handlers.on(Asked, retry=Retry(attempts=1))
     async def answer(event: Asked, job: Job) -> Snooze | None:
-        runs.append(job.attempt)
+        runs.append(job.attempt * event.n)
         return Snooze(timedelta(milliseconds=30)) if len(runs) < 3 else None
 
     async with lab.service(handlers):

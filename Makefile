@@ -1,0 +1,48 @@
+# Everything a newcomer needs; `make` alone lists it. Python 3.11+, make and git are enough.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .trunkline
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test up demo down docs bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## install everything into .venv, by the lock
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Trunkline needs Python 3.11 or newer; set PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: setup ## style, types and architecture; under 15 s
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/basedpyright --warnings
+	$(BIN)/lint-imports --no-logo --no-cache | tail -n 2 | grep -q '0 broken' || { $(BIN)/lint-imports --no-logo; exit 1; }
+
+format: setup ## put the code into its form
+	$(BIN)/ruff check --quiet --fix . || true
+	$(BIN)/ruff format --quiet .
+
+test: setup ## all tests, with real servers on free ports
+	$(BIN)/python -m pytest
+
+up: setup ## the whole system on this machine; Ctrl-C ends it
+	$(BIN)/trunkline up --data $(DATA)
+
+demo: setup ## the main job on real input, from an empty system to its end
+	$(BIN)/trunkline demo
+
+down: setup ## end a system that runs in the background
+	$(BIN)/trunkline down --data $(DATA)
+
+docs: setup ## write the generated pages: events, settings
+	$(BIN)/python -m docs.generate
+
+bench: setup ## measure on this machine
+	$(BIN)/python -m bench

@@ -1,0 +1,41 @@
+"""The environment in, the monitor's frozen Settings out."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from monitor.keys import ApiKeys
+from shared.settings import Duration
+from shared.settings import Settings as SharedSettings
+
+
+def _readable_keys(value: SecretStr) -> SecretStr:
+    ApiKeys.parse(value.get_secret_value())
+    return value
+
+
+class Settings(SharedSettings):
+    """What the monitor reads beside what every process reads."""
+
+    host: str = "127.0.0.1"
+    """The address that PORT is opened on; OTLP_PORT is on loopback always, for it asks for no key."""
+    port: int = Field(default=8001, ge=0, le=65535)
+    """TCP port of the pages, the query API and /metrics; 0 takes a free one."""
+    otlp_port: int = Field(default=4318, ge=0, le=65535)
+    """TCP port on 127.0.0.1 that takes spans as OTLP/HTTP; 0 takes a free one."""
+    monitor_data: Path = Path(".trunkline/monitor")
+    """The folder of traces.sqlite; made when it is missing, and used by one monitor at a time."""
+    trace_spans_max: int = Field(default=500_000, ge=1)
+    """How many spans are kept (a span takes about 0.5 kB on disk); whole traces go, the oldest first."""
+    trace_retention: Duration = timedelta(hours=24)
+    """How long a trace is kept after its last span came in."""
+    api_keys: Annotated[SecretStr, AfterValidator(_readable_keys)] = SecretStr("")
+    """Who may read: `<key>=<scope>+<scope>`, comma-separated; unset, everybody who reaches PORT may."""
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> "Settings":
+        if self.port and self.port == self.otlp_port:
+            raise ValueError(f"PORT and OTLP_PORT are both {self.port}; give each its own")
+        return self

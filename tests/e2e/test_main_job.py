@@ -1,0 +1,161 @@
+"""A user is registered and gets a mail: by REST, and by events of other systems on every door."""
+
+import json
+from uuid import uuid4
+
+from tests.e2e.conftest import Outside, System
+from tests.until import until
+
+
+def address() -> str:
+    return f"user.{uuid4().hex[:10]}@example.com"
+
+
+def user(to: str) -> dict[str, object]:
+    return {"user_id": uuid4().hex, "name": "Grace Hopper", "email": to}
+
+
+async def test_a_registered_user_gets_a_mail_and_one_trace_links_it_all(
+    system: System, outside: Outside
+) -> None:
+    to = address()
+
+    answer = await outside.http.post("/v1/users", json={"name": "Ada Lovelace", "email": to})
+    registered = answer.json()
+    (link,) = [job for job in registered["jobs"] if job["handler"] == "email.send_welcome"]
+    job = await outside.final(link["id"])
+    mail = await system.mail_to(to)
+
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v1/users/{registered['id']}"
+    assert (job["state"], job["attempt"]) == ("succeeded", 1)
+    assert "Ada Lovelace" in mail["Subject"]
+    trace_id = answer.headers["x-trace-id"]
+    assert registered["trace_id"] == job["trace_id"] == trace_id
+    for service in ("gateway", "email"):
+        assert any(trace_id in line for line in system.log(service).splitlines()), service
+
+
+async def test_the_trace_holds_the_request_the_bus_the_attempt_and_the_mail(
+    system: System, outside: Outside
+) -> None:
+    to = address()
+    answer = await outside.http.post("/v1/users", json={"name": "Ada", "email": to})
+    trace_id = answer.headers["x-trace-id"]
+    monitor = system.state["monitor"]
+
+    async def whole() -> dict[str, str] | None:
+        found = await outside.http.get(f"{monitor}/api/traces/{trace_id}")
+        spans = found.json()["data"][0]["spans"] if found.status_code == 200 else []
+        names = {span["operationName"]: span["spanID"] for span in spans}
+        return names if "SMTP send" in names else None
+
+    names = await until(whole, within=20, what="the whole trace")
+
+    assert {
+        "POST /v1/users",
+        "create user.registered",
+        "send events:user.registered",
+        "process events:user.registered",
+        "SMTP send",
+    } <= names.keys()
+
+
+async def test_an_event_that_another_system_adds_to_a_stream_ends_in_one_mail(
+    system: System, outside: Outside
+) -> None:
+    to = address()
+
+    await outside.redis.xadd("events:user.registered", {"data": json.dumps(user(to))})
+    await system.mail_to(to)
+
+    assert len(system.mails_to(to)) == 1
+
+
+async def test_an_event_that_another_system_publishes_on_nats_ends_in_one_mail(
+    system: System, outside: Outside
+) -> None:
+    to = address()
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": str(uuid4()),
+        "ce-source": "/crm",
+        "ce-type": "user.registered",
+        "ce-datacontenttype": "application/json",
+    }
+
+    await outside.nats.publish("events.user.registered", json.dumps(user(to)).encode(), headers=headers)
+    await system.mail_to(to)
+    job = await outside.final(f"email.send_welcome:{headers['ce-id']}")
+
+    assert len(system.mails_to(to)) == 1
+    assert job["state"] == "succeeded"
+
+
+async def test_a_structured_cloudevent_over_http_ends_in_one_mail(system: System, outside: Outside) -> None:
+    to = address()
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": "/crm",
+        "type": "user.registered",
+        "datacontenttype": "application/json",
+        "data": user(to),
+    }
+
+    answer = await outside.http.post(
+        "/v1/events", content=json.dumps(event), headers={"Content-Type": "application/cloudevents+json"}
+    )
+    await system.mail_to(to)
+    shown = (await outside.http.get(f"/v1/events/{event['id']}")).json()
+
+    assert answer.status_code == 202
+    assert answer.json()["event_id"] == event["id"]
+    assert shown["data"] == event["data"]
+    assert [job["handler"] for job in shown["jobs"]] == ["email.send_welcome"]
+    assert len(system.mails_to(to)) == 1
+
+
+async def test_the_same_event_on_both_buses_ends_in_one_mail(system: System, outside: Outside) -> None:
+    to, event_id = address(), str(uuid4())
+    attributes = {
+        "ce-specversion": "1.0",
+        "ce-id": event_id,
+        "ce-source": "/crm",
+        "ce-type": "user.registered",
+    }
+    data = json.dumps(user(to)).encode()
+
+    await outside.redis.xadd("events:user.registered", {**attributes, "data": data})
+    await outside.nats.publish("events.user.registered", data, headers=attributes)
+    await outside.final(f"email.send_welcome:{event_id}")
+
+    async def both_taken() -> bool:
+        groups = await outside.redis.xinfo_groups("events:user.registered")
+        info = await outside.nats.jetstream().consumer_info("EVENTS", "email_send_welcome")
+        waiting = (info.num_pending or 0) + (info.num_ack_pending or 0)
+        return waiting == 0 and all(group["pending"] == 0 and not group["lag"] for group in groups)
+
+    await until(both_taken)
+
+    assert len(system.mails_to(to)) == 1
+
+
+async def test_garbage_on_each_bus_holds_nobody_up_and_is_kept(system: System, outside: Outside) -> None:
+    before = {letter["job"]["id"] if "job" in letter else letter["id"] for letter in await _letters(outside)}
+    to = address()
+
+    await outside.redis.xadd("events:user.registered", {"data": b"\x00\xff garbage on redis"})
+    await outside.redis.xadd("events:user.registered", {"data": json.dumps(user(to))})
+    await outside.nats.publish("events.user.registered", b"\x00\xff garbage on nats")
+    await system.mail_to(to, within=2)
+
+    async def kept() -> list[str] | None:
+        letters = [letter for letter in await _letters(outside) if letter["id"] not in before]
+        return [letter["reason"] for letter in letters] if len(letters) == 2 else None
+
+    assert await until(kept) == ["invalid", "invalid"]
+
+
+async def _letters(outside: Outside) -> list[dict[str, object]]:
+    return (await outside.http.get("/v1/dead")).json()["items"]

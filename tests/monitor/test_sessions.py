@@ -1,0 +1,104 @@
+"""Who may read, once API_KEYS is set."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.sessions import COOKIE, Sessions
+from tests.monitor.bodies import Made, otlp
+from tests.monitor.running import Running, running
+
+KEYS = "reader-key==read,boss=admin,sender=publish+operate"
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncGenerator[Running]:
+    async with running(tmp_path, api_keys=SecretStr(KEYS)) as started:
+        yield started
+
+
+async def test_nobody_reads_without_a_key(guarded: Running) -> None:
+    page = await guarded.get("/traces", service="a b")
+    query = await guarded.get("/api/services")
+
+    assert (page.status_code, query.status_code) == (303, 401)
+    assert page.headers["location"] == "/login?next=%2Ftraces%3Fservice%3Da%2Bb"
+    assert query.headers["www-authenticate"] == "Bearer"
+    assert query.json()["errors"][0]["code"] == 401
+
+
+async def test_a_key_reads_when_it_has_the_scope(guarded: Running) -> None:
+    statuses = {
+        key: (
+            await guarded.client.get("/api/services", headers={"Authorization": f"Bearer {key}"})
+        ).status_code
+        for key in ("reader-key=", "boss", "sender", "nobody", "reader-key")
+    }
+
+    assert statuses == {"reader-key=": 200, "boss": 200, "sender": 403, "nobody": 401, "reader-key": 401}
+
+
+async def test_probes_numbers_and_the_collector_stay_open(guarded: Running) -> None:
+    paths = ("/livez", "/readyz", "/metrics", "/login", "/static/monitor.css")
+
+    assert [(await guarded.get(path)).status_code for path in paths] == [200] * 5
+    assert (await guarded.post(otlp(Made(trace=1, span=1)))).status_code == 200
+
+
+async def test_the_form_turns_a_key_into_a_session(guarded: Running) -> None:
+    login = await guarded.client.post("/login", data={"key": "reader-key=", "next": "/traces?service=shop"})
+    page = await guarded.get("/traces")
+
+    cookie = login.headers["set-cookie"]
+    assert (login.status_code, login.headers["location"]) == (303, "/traces?service=shop")
+    assert all(part in cookie for part in (COOKIE, "HttpOnly", "SameSite=strict", "Path=/"))
+    assert "Secure" not in cookie
+    assert "reader-key" not in cookie
+    assert page.status_code == 200
+
+
+async def test_the_cookie_is_secure_behind_https(guarded: Running) -> None:
+    login = await guarded.client.post("/login", data={"key": "boss"}, headers={"X-Forwarded-Proto": "https"})
+
+    assert "Secure" in login.headers["set-cookie"]
+
+
+async def test_the_form_refuses_other_keys_and_says_why(guarded: Running) -> None:
+    unknown = await guarded.client.post("/login", data={"key": "guess"})
+    without_scope = await guarded.client.post("/login", data={"key": "sender"})
+    oversized = await guarded.client.post("/login", data={"key": "x" * 100_000})
+
+    assert [answer.status_code for answer in (unknown, without_scope, oversized)] == [401, 403, 401]
+    assert "is not known" in unknown.text
+    assert "lacks the scope read" in without_scope.text
+    assert "set-cookie" not in unknown.headers
+    assert (await guarded.get("/traces")).status_code == 303
+
+
+async def test_the_login_leads_to_no_other_site(guarded: Running) -> None:
+    for goal in ("//evil.example", "/\\evil.example", "https://evil.example", "/\tx", ""):
+        login = await guarded.client.post("/login", data={"key": "boss", "next": goal})
+
+        assert login.headers["location"] == "/"
+
+
+async def test_a_made_up_cookie_is_no_session(guarded: Running) -> None:
+    page = await guarded.client.get("/traces", headers={"Cookie": f"{COOKIE}=guess"})
+
+    assert page.status_code == 303
+
+
+def test_sessions_end_after_12_hours_and_there_are_at_most_1000() -> None:
+    now = [0.0]
+    sessions = Sessions(monotonic=lambda: now[0])
+    first = sessions.begin()
+    others = [sessions.begin() for _ in range(1_000)]
+
+    assert not sessions.holds(first)
+    assert sessions.holds(others[0])
+    assert sessions.holds(others[-1])
+    now[0] = 12 * 3600.0
+    assert not sessions.holds(others[-1])
+    assert not sessions.holds(None)
