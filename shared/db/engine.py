@@ -38,6 +38,8 @@ def connect(url: DatabaseUrl, *, service: str, pool_size: int = 10) -> AsyncEngi
         max_overflow=pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
+        # An error would quote the values of its statement: addresses, tokens.
+        hide_parameters=True,
         connect_args={"timeout": 5, "server_settings": {**session, "role": role_of(service)}},
     )
 

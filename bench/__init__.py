@@ -1,0 +1,1 @@
+"""What Trunkline does in a second, measured on the machine it runs on: `python -m bench`."""

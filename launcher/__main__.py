@@ -1,0 +1,5 @@
+"""`python -m launcher` is `trunkline`."""
+
+from launcher.cli import main
+
+main()
