@@ -196,3 +196,9 @@ sys.exit(7)
         complaint = process.stderr.read()
 
     assert (process.returncode, complaint) == (7, "")
+
+
+def test_statements_and_their_values_are_not_logged() -> None:
+    configure_logging("lab", level="info", format="json")
+
+    assert not logging.getLogger("sqlalchemy.engine").isEnabledFor(logging.INFO)
