@@ -38,10 +38,10 @@ def _table(drains: list[Drain], doors: list[Door]) -> str:
         rates = [one.jobs_per_s for one in drains if one.bus == bus]
         if rates:
             lines.append(_line(f"jobs/s, one process, no-op handler, {bus}", rates))
-    for name in dict.fromkeys(door.name for door in doors):
-        lines.append(
-            _line(f"requests/s, {name}", [door.requests_per_s for door in doors if door.name == name])
-        )
+    rates_of: dict[str, list[float]] = {}
+    for door in doors:
+        rates_of.setdefault(door.name, []).append(door.requests_per_s)
+    lines += [_line(f"requests/s at 64 connections, {name}", rates) for name, rates in rates_of.items()]
     return "\n".join(lines)
 
 

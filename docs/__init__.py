@@ -1,0 +1,1 @@
+"""What is written about Trunkline, and what writes the generated part of it."""

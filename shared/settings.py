@@ -43,7 +43,9 @@ Secret = SecretStr
 class Settings(BaseSettings):
     """What every process reads; a service adds its own fields in its settings.py."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     redis_url: Secret = Secret("redis://127.0.0.1:6379/0")
     """Redis 8: job state, and events when `redis` is in BUSES."""
