@@ -26,7 +26,7 @@ from launcher.state import State, read_state
 from launcher.up import UpOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -47,7 +47,7 @@ def main(data: Path) -> int:
 
 
 @contextmanager
-def _system(data: Path) -> Iterator[State]:
+def _system(data: Path) -> Generator[State]:
     folder = DataFolder.at(data)
     running = read_state(folder.state_file) if folder.holder() else None
     if running is not None:
@@ -69,12 +69,15 @@ def _system(data: Path) -> Iterator[State]:
 
 
 async def _tell(state: State, data: Path) -> None:
+    if state.gateway is None or state.mail is None:
+        raise DemoFailed("the system has no gateway or no SMTP inbox of its own; unset SMTP_URL")
+    maildir = Path(state.mail)
     headers = {"Authorization": f"Bearer {state.api_key}"}
     async with httpx.AsyncClient(base_url=state.gateway, headers=headers, timeout=_LIMIT_S) as gateway:
         user = await _register(gateway)
         link = next(job for job in user["jobs"] if job["handler"] == "email.send_welcome")
         job = await _follow(gateway, link["id"])
-    mail = await _until(lambda: asyncio.to_thread(mail_of_job, Path(state.mail), job["id"]), "the mail")
+    mail = await _until(lambda: asyncio.to_thread(mail_of_job, maildir, job["id"]), "the mail")
     _show_mail(mail)
     trace_id = user["trace_id"]
     _say("trace", f"{trace_id}, the same in the job, in X-Trace-Id and in the logs:")
@@ -88,7 +91,7 @@ async def _tell(state: State, data: Path) -> None:
 async def _register(gateway: httpx.AsyncClient) -> dict[str, Any]:
     body = {"name": "Ada Lovelace", "email": f"ada.{uuid4().hex[:8]}@example.com"}
     answer = await gateway.post("/v1/users", json=body)
-    if answer.status_code != httpx.codes.CREATED:
+    if not answer.is_success:
         raise DemoFailed(f"POST /v1/users answered {answer.status_code}: {answer.text}")
     user = answer.json()
     _say("user", f"POST /v1/users -> 201, {user['name']} <{user['email']}>, id {user['id']}")
@@ -125,10 +128,16 @@ def _line_of(data: Path, service: str, trace_id: str) -> str | None:
     for log in sorted((data / "logs").glob(f"{service}*.log")):
         for text in log.read_text(errors="replace").splitlines():
             if trace_id in text and ("http.request" in text or "job.finished" in text):
-                line = msgspec.json.decode(text[text.index("{") :])
-                what = line.get("route") or line.get("handler")
-                return f"{log.name}: {line['event']} {what} trace_id={line['trace_id']}"
+                return f"{log.name}: {_in_short(text)}"
     return None
+
+
+def _in_short(line: str) -> str:
+    if not line.startswith("{"):
+        return line[:160]
+    fields = msgspec.json.decode(line)
+    what = fields.get("route") or fields.get("handler")
+    return f"{fields['event']} {what} trace_id={fields['trace_id']}"
 
 
 async def _show_spans(state: State, trace_id: str) -> None:

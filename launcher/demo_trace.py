@@ -28,7 +28,7 @@ async def spans_of(state: State, trace_id: str) -> list[Span]:
     headers = {"Authorization": f"Bearer {state.api_key}"}
     async with httpx.AsyncClient(base_url=state.monitor or "", headers=headers) as monitor:
         answer = await monitor.get(f"/api/traces/{trace_id}")
-    return list(_tree(answer.json()["data"][0])) if answer.status_code == httpx.codes.OK else []
+    return list(_tree(answer.json()["data"][0])) if answer.is_success else []
 
 
 def _tree(trace: dict[str, Any]) -> Iterator[Span]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], Awaitable[T]], *, within: float = 10.0, what: str = "") -> T:
+async def until(condition: Callable[[], Awaitable[T | None]], *, within: float = 10.0, what: str = "") -> T:
     """The first true value of the condition; AssertionError after `within` seconds, with the last one."""
     value: T | None = None
     try:

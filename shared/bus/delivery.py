@@ -65,8 +65,8 @@ class Intake(Protocol):
         """Let the bus deliver these again at once, to anybody."""
         ...
 
-    async def settled(self) -> None:
-        """Return when every acknowledgement is sent."""
+    async def leave(self) -> None:
+        """Return when every acknowledgement is sent and the bus knows that we are gone."""
         ...
 
 

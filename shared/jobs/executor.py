@@ -26,6 +26,8 @@ from shared.telemetry import Metrics, Span, Tracing, get_logger
 
 _PUBLISH_BACKOFF_S = (0.05, 2.0)
 
+_log = get_logger()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -190,7 +192,6 @@ class Executor:
 
     def _tell(self, attempt: Attempt, outcome: Outcome, took_s: float) -> None:
         self.metrics.job_finished(attempt.handler.name, outcome.state.value, took_s)
-        log = get_logger()
         failure = outcome.failure
         line: dict[str, Any] = {
             "handler": attempt.handler.name,
@@ -199,10 +200,10 @@ class Executor:
             "took_s": round(took_s, 6),
         }
         if failure is None:
-            log.info("job.finished", **line)
+            _log.info("job.finished", **line)
             return
         line |= {"error_type": failure.type, "error": failure.message}
         if outcome.state is State.DEAD:
-            log.error("job.dead", reason=outcome.reason, **line)
+            _log.error("job.dead", reason=outcome.reason, **line)
         else:
-            log.warning("job.retrying", retry_in_s=round(outcome.wait / timedelta(seconds=1), 3), **line)
+            _log.warning("job.retrying", retry_in_s=round(outcome.wait / timedelta(seconds=1), 3), **line)

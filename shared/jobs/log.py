@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from shared.bus.redis_streams import RedisClient
+from shared.bus.redis_streams import RedisClient, leave_group
 from shared.jobs import keys
 
 
@@ -62,6 +62,10 @@ class JobLog:
             keys.LOG, group, consumer, min_idle_time=_ms(idle), count=count
         )
         return [_entry(id_, fields) for id_, fields in entries]
+
+    async def leave(self, group: str, consumer: str) -> None:
+        """Take the consumer out of the group, unless it holds entries that it did not finish."""
+        await leave_group(self._redis, keys.LOG, group, consumer)
 
     async def done(self, group: str, entry_ids: Sequence[str]) -> None:
         """The group is through with these entries."""

@@ -135,8 +135,12 @@ def _str(text: Mapping[str, bytes], name: str) -> str | None:
 
 
 def _json(text: Mapping[str, bytes], name: str) -> Any:
+    """The value, or None where somebody wrote what is no JSON: one field must not hide a job."""
     value = text.get(name)
-    return msgspec.json.decode(value) if value else None
+    try:
+        return msgspec.json.decode(value) if value else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _instant(text: Mapping[str, bytes], name: str) -> datetime | None:

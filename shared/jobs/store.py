@@ -7,13 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.resources import files
 from typing import NamedTuple
 
 from msgpack import Packer
 
 from shared.bus import Delivery
-from shared.bus.redis_streams import RedisClient, Script
+from shared.bus.redis_streams import RedisClient, script
 from shared.contracts import encode_structured
 from shared.jobs import keys
 from shared.jobs.handlers import Handler
@@ -66,7 +65,7 @@ class JobStore:
         self._redis = redis
         self._terms = terms
         self._claim, self._finish, self._renew, self._due, self._bury, self._progress = (
-            Script(redis, files("shared.jobs").joinpath("lua", f"{name}.lua").read_text())
+            script(redis, "shared.jobs.lua", name)
             for name in ("claim", "finish", "renew", "due", "bury", "progress")
         )
 

@@ -94,7 +94,7 @@ class Worker:
         stopping = [asyncio.create_task(intake.stop()) for intake in self._intakes]
         await asyncio.gather(*(reception.drain(grace) for reception in self._receptions.values()))
         await asyncio.gather(*stopping)
-        await asyncio.gather(*(intake.settled() for intake in self._intakes))
+        await asyncio.gather(*(intake.leave() for intake in self._intakes))
         for task in self._tasks:
             task.cancel()
         with suppress(*UNAVAILABLE):

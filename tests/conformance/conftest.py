@@ -64,14 +64,14 @@ class Lab:
         assert await self.bus.publish(envelopes) == {envelope.id for envelope in envelopes}
         return envelopes
 
-    async def job(self, handler: str, envelope: Envelope) -> JobRecord | None:
-        return (await JobReader(self.redis).get([f"{handler}:{envelope.id}"]))[0]
+    async def job(self, handler: str, event_id: str) -> JobRecord | None:
+        return (await JobReader(self.redis).get([f"{handler}:{event_id}"]))[0]
 
     async def reaches(
         self, state: str, handler: str, envelope: Envelope, *, within: float = 10.0
     ) -> JobRecord:
         async def there() -> JobRecord | None:
-            job = await self.job(handler, envelope)
+            job = await self.job(handler, envelope.id)
             return job if job is not None and job.state == state else None
 
         return await until(there, within=within, what=f"{handler} {state}")
@@ -118,17 +118,15 @@ async def make_lab(bus_name: str, redis_url: str, nats_url: str) -> AsyncGenerat
     async with AsyncExitStack() as stack:
 
         async def make(**settings: Any) -> Lab:
-            chosen = Settings(
-                **{
-                    "redis_url": Secret(redis_url),
-                    "nats_url": Secret(nats_url),
-                    "bus_routes": f"*={bus_name}",
-                    "log_level": "error",
-                    "lease": timedelta(seconds=2),
-                    "grace": timedelta(seconds=5),
-                    **settings,
-                }
-            )
+            usual: dict[str, Any] = {
+                "redis_url": Secret(redis_url),
+                "nats_url": Secret(nats_url),
+                "bus_routes": f"*={bus_name}",
+                "log_level": "error",
+                "lease": timedelta(seconds=2),
+                "grace": timedelta(seconds=5),
+            }
+            chosen = Settings(**{**usual, **settings})
             bus = await stack.enter_async_context(
                 Bus.open(chosen, tracing=Tracing(), metrics=Metrics(service="lab", version="0"))
             )
@@ -146,8 +144,6 @@ async def lab(make_lab: MakeLab) -> Lab:
     return await make_lab()
 
 
-async def all_of(
-    lab: Lab, state: str, handler: str, envelopes: Sequence[Envelope], within: float = 20
-) -> None:
+async def all_of(lab: Lab, state: str, handler: str, envelopes: Sequence[Envelope]) -> None:
     """Every job of these events has reached the state."""
     await asyncio.gather(*(lab.reaches(state, handler, envelope, within=20) for envelope in envelopes))

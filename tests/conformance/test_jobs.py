@@ -1,7 +1,6 @@
 """What becomes of an event, the same on Redis Streams and on NATS JetStream."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -244,13 +243,12 @@ async def test_what_a_handler_returns_is_published_in_the_chain_of_its_cause(lab
         (asked,) = await lab.publish(Asked(n=1))
         job = await lab.reaches("succeeded", "lab.answer", asked)
 
-        async def notes() -> Sequence[dict[str, object]] | None:
-            keys = [key async for key in lab.redis.scan_iter("job:{lab.note}:*")]
-            results = [await lab.redis.hget(key, "result") for key in keys]
-            return keys if len(results) == 2 and all(results) else None
+        async def noted() -> bool:
+            notes = [await lab.job("lab.note", event["id"]) for event in job.caused]
+            return all(note is not None and note.state == "succeeded" for note in notes)
 
-        await until(notes)
-        caused = [await lab.job("lab.note", asked_like) for asked_like in _like(asked, job.caused)]
+        await until(noted)
+        caused = [await lab.job("lab.note", event["id"]) for event in job.caused]
 
     assert [event["type"] for event in job.caused] == ["lab.answered", "lab.answered"]
     results = [note.to_api()["result"] for note in caused if note is not None]
@@ -271,7 +269,7 @@ async def test_progress_is_kept_while_a_job_runs(lab: Lab) -> None:
         (asked,) = await lab.publish(Asked(n=2))
 
         async def told() -> object:
-            job = await lab.job("lab.answer", asked)
+            job = await lab.job("lab.answer", asked.id)
             return job and job.progress
 
         progress = await until(told)
@@ -326,11 +324,28 @@ async def test_stopping_lets_running_jobs_end(lab: Lab) -> None:
     async with lab.service(handlers):
         (asked,) = await lab.publish(Asked(n=9))
         await asyncio.wait_for(started.wait(), timeout=5)
-    job = await lab.job("lab.answer", asked)
+    job = await lab.job("lab.answer", asked.id)
 
     assert job is not None
     assert (job.state, job.attempt) == ("succeeded", 1)
     await lab.settles("lab.answer")
+
+
+async def test_a_service_that_stopped_leaves_no_consumer_behind(lab: Lab) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> int:
+        return event.n
+
+    async with lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=1))
+        await lab.reaches("succeeded", "lab.answer", asked)
+        working = await lab.redis.xinfo_consumers("queue:{lab.answer}", "lab.answer")
+    stopped = await lab.redis.xinfo_consumers("queue:{lab.answer}", "lab.answer")
+
+    assert len(working) == 1
+    assert stopped == []
 
 
 async def test_what_does_not_end_within_the_grace_period_is_handed_back_without_an_attempt(
@@ -350,7 +365,7 @@ async def test_what_does_not_end_within_the_grace_period_is_handed_back_without_
     async with lab.service(handlers):
         (asked,) = await lab.publish(Asked(n=9))
         await asyncio.wait_for(started.wait(), timeout=5)
-    handed_back = await lab.job("lab.answer", asked)
+    handed_back = await lab.job("lab.answer", asked.id)
     async with lab.service(handlers):
         # Far sooner than the lease: it was handed back, nobody had to notice a death.
         job = await lab.reaches("succeeded", "lab.answer", asked)
@@ -413,13 +428,3 @@ async def test_a_structured_cloudevent_of_another_system_is_understood(lab: Lab)
         job = await lab.reaches("succeeded", "lab.answer", foreign)
 
     assert job.to_api()["result"] == [3, "/elsewhere"]
-
-
-def _like(envelope: object, caused: Sequence[dict[str, str]]) -> list[object]:
-    del envelope
-    return [_Id(event["id"]) for event in caused]
-
-
-class _Id:
-    def __init__(self, id_: str) -> None:
-        self.id = id_

@@ -109,7 +109,7 @@ class Outside:
     async def final(self, job_id: str, *, within: float = 15.0) -> dict[str, Any]:
         async def ended() -> dict[str, Any] | None:
             answer = await self.http.get(f"/v1/jobs/{job_id}", params={"wait": 10})
-            job = answer.json() if answer.status_code == httpx.codes.OK else {}
+            job = answer.json() if answer.is_success else {}
             return job if job.get("state") in FINAL else None
 
         return await until(ended, within=within, what=f"the end of {job_id}")

@@ -1,9 +1,9 @@
 """What we rely on inside FastStream: a new version that breaks it fails here, not in production."""
 
-from typing import Any
+from typing import Any, cast
 
-from faststream.nats import TestNatsBroker
-from faststream.redis import TestRedisBroker
+from faststream.nats import NatsBroker, TestNatsBroker
+from faststream.redis import RedisBroker, TestRedisBroker
 
 from shared.bus.subscribers import NatsSubscriber, RedisSubscriber
 from shared.contracts import UserRegistered
@@ -44,8 +44,8 @@ def test_the_asyncapi_document_shows_each_channel_with_the_events_schema() -> No
 
 async def test_faststreams_test_brokers_call_the_handler() -> None:
     service, seen = make()
-    redis, nats = service.brokers
-    ada = {"user_id": "1", "name": "Ada", "email": "ada@example.com"}
+    redis, nats = cast("tuple[RedisBroker, NatsBroker]", tuple(service.brokers))
+    ada: Any = {"user_id": "1", "name": "Ada", "email": "ada@example.com"}
 
     async with TestRedisBroker(redis), TestNatsBroker(nats):
         await redis.publish(ada, stream="events:user.registered")

@@ -87,10 +87,10 @@ class NatsIntake:
         """Let the server deliver these again at once."""
         for delivery in deliveries:
             self._answer(delivery, b"-NAK")
-        await self.settled()
+        await self.leave()
 
-    async def settled(self) -> None:
-        """Return when every answer is sent."""
+    async def leave(self) -> None:
+        """Return when every answer is sent; a durable consumer does not know its members."""
         if (client := self._connection.client) is not None:
             with suppress(*UNAVAILABLE):
                 await client.flush(timeout=2)

@@ -1,7 +1,15 @@
 """Redis Streams: wire format, client, publisher, and one handler's intake."""
 
-from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, Script, connect
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, connect, leave_group, script
 from shared.bus.redis_streams.intake import RedisIntake
 from shared.bus.redis_streams.publisher import RedisPublisher
 
-__all__ = ["UNAVAILABLE", "RedisClient", "RedisIntake", "RedisPublisher", "Script", "connect"]
+__all__ = [
+    "UNAVAILABLE",
+    "RedisClient",
+    "RedisIntake",
+    "RedisPublisher",
+    "connect",
+    "leave_group",
+    "script",
+]

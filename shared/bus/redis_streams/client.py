@@ -1,5 +1,6 @@
 """The address of a Redis in, a client out that answers or fails in time."""
 
+from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
@@ -40,6 +41,17 @@ def connect(url: Secret, *, retries: int = 3) -> RedisClient:
         )
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}; give redis://host:port/0") from error
+
+
+def script(client: RedisClient, package: str, name: str) -> "Script":
+    """The Lua script `name` that lies beside the code of the package."""
+    return Script(client, files(package).joinpath(f"{name}.lua").read_text())
+
+
+async def leave_group(client: RedisClient, stream: str, group: str, consumer: str) -> bool:
+    """Take the consumer out of the group; False when entries are pending with it, and it stays."""
+    leave = script(client, "shared.bus.redis_streams", "leave")
+    return bool(await leave([stream], [group, consumer]))
 
 
 class Script:

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from shared.bus.delivery import Delivery, Receiver
 from shared.bus.redis_streams import wire
-from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, leave_group
 from shared.bus.routes import BusName
 from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
@@ -102,10 +102,13 @@ class RedisIntake:
         for delivery in deliveries:
             self.forget(delivery)
 
-    async def settled(self) -> None:
-        """Return when every acknowledgement is sent."""
+    async def leave(self) -> None:
+        """Return when every acknowledgement is sent and the groups no longer list this consumer."""
         while self._acking is not None:
             await asyncio.wait([self._acking])
+        with suppress(*UNAVAILABLE):
+            for stream in self._streams:
+                await leave_group(self._client, stream, self._group, self._consumer)
 
     async def _take(self) -> None:
         backoff = _BACKOFF_S[0]

@@ -4,12 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from importlib.resources import files
 
 from msgpack import Packer
 
 from shared.bus.redis_streams import wire
-from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, Script
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, script
 from shared.contracts import Envelope
 from shared.telemetry import get_logger
 
@@ -21,8 +20,7 @@ class RedisPublisher:
     """Publishes to Redis Streams; the marks make a repeated call harmless."""
 
     def __init__(self, client: RedisClient, *, window: timedelta) -> None:
-        text = files("shared.bus.redis_streams").joinpath("publish.lua").read_text()
-        self._publish = Script(client, text)
+        self._publish = script(client, "shared.bus.redis_streams", "publish")
         self._window_ms = round(window.total_seconds() * 1000)
         self._log = get_logger()
 

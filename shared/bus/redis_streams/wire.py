@@ -16,7 +16,7 @@ PREFIX = "events:"
 
 # Attributes whose field has a name of its own.
 _FIELD_OF = {"datacontenttype": "content-type", "traceparent": "traceparent", "tracestate": "tracestate"}
-_ATTRIBUTE_OF = {field: attribute for attribute, field in _FIELD_OF.items()}
+_ATTRIBUTE_OF = {field.encode(): attribute for attribute, field in _FIELD_OF.items()}
 
 
 def stream_of(type_: str) -> str:
@@ -48,12 +48,9 @@ def decode(stream: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Envelop
     if data is None:
         raise EnvelopeError("no event: the entry has no field named data", [Problem("/data", "is required")])
     given = _attributes(fields)
-    defaults = {
-        "id": entry_id,
-        "source": f"redis:{stream}",
-        "type": stream.removeprefix(PREFIX),
-        "time": _instant(entry_id),
-    }
+    defaults = {"id": entry_id, "source": f"redis:{stream}", "type": stream.removeprefix(PREFIX)}
+    if "time" not in given:
+        defaults["time"] = _instant(entry_id)
     if given.get("datacontenttype", "").lower().startswith("application/cloudevents"):
         if not given["datacontenttype"].lower().startswith(STRUCTURED_TYPE):
             raise EnvelopeError(
@@ -66,19 +63,16 @@ def decode(stream: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Envelop
 
 def _attributes(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     attributes: dict[str, str] = {}
-    for raw_name, value in fields.items():
-        if raw_name == b"data":
-            continue
+    for field, value in fields.items():
         try:
-            name, text = raw_name.decode(), value.decode()
+            if field.startswith(b"ce-"):
+                attributes[field[3:].decode().lower()] = value.decode()
+            elif attribute := _ATTRIBUTE_OF.get(field):
+                attributes[attribute] = value.decode()
         except UnicodeDecodeError:
             raise EnvelopeError(
-                f"no event: the field {raw_name!r} is no UTF-8", [Problem("", f"{raw_name!r} is no UTF-8")]
+                f"no event: the field {field!r} is no UTF-8", [Problem("", f"{field!r} is no UTF-8")]
             ) from None
-        if name.startswith("ce-"):
-            attributes[name[3:].lower()] = text
-        elif attribute := _ATTRIBUTE_OF.get(name):
-            attributes[attribute] = text
     return attributes
 
 

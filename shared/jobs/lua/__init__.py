@@ -1,0 +1,1 @@
+"""The scripts that decide about jobs, in Redis."""
