@@ -25,7 +25,7 @@ from monitor.spans import SpanStore
 
 log = structlog.get_logger(__name__)
 
-OTLP_HOST = "127.0.0.1"
+_OTLP_HOST = "127.0.0.1"
 """The collector asks for no key, so only this machine reaches it."""
 
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -58,8 +58,8 @@ class Monitor:
         """Take the ports and the file; CannotListen, FileInUse or OSError when they are not to be had."""
         settings = self._settings
         self._sockets = [
-            _listening("PORT", settings.host, settings.port),
-            _listening("OTLP_PORT", OTLP_HOST, settings.otlp_port),
+            _listening("PORT", settings.monitor_host, settings.port),
+            _listening("OTLP_PORT", _OTLP_HOST, settings.otlp_port),
         ]
         self.port, self.otlp_port = (bound.getsockname()[1] for bound in self._sockets)
         await self._store.start()
@@ -78,9 +78,9 @@ class Monitor:
                 timeout_graceful_shutdown=max(int(settings.grace.total_seconds()), 1),
             )
         )
-        log.info("monitor.listening", host=settings.host, port=self.port, otlp_port=self.otlp_port)
-        if not settings.api_keys.get_secret_value() and not settings.host.startswith(_LOOPBACK):
-            log.warning("monitor.open_to_the_network", host=settings.host, hint="set API_KEYS")
+        log.info("monitor.listening", host=settings.monitor_host, port=self.port, otlp_port=self.otlp_port)
+        if not settings.api_keys.get_secret_value() and not settings.monitor_host.startswith(_LOOPBACK):
+            log.warning("monitor.open_to_the_network", host=settings.monitor_host, hint="set API_KEYS")
 
     async def run(self) -> None:
         """Serve until stop() is called, then let requests end, write what is queued and close the file."""

@@ -19,7 +19,7 @@ def _readable_keys(value: SecretStr) -> SecretStr:
 class Settings(SharedSettings):
     """What the monitor reads beside what every process reads."""
 
-    host: str = "127.0.0.1"
+    monitor_host: str = "127.0.0.1"
     """The address that PORT is opened on; OTLP_PORT is on loopback always, for it asks for no key."""
     port: int = Field(default=8001, ge=0, le=65535)
     """TCP port of the pages, the query API and /metrics; 0 takes a free one."""

@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from faststream import FastStream
 from faststream.redis import RedisBroker
 from faststream.specification import AsyncAPI
 
+from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.jetstream import NatsConnection
 from shared.bus.redis_streams import connect
@@ -33,8 +33,6 @@ from shared.jobs.store import JobStore, Terms
 from shared.jobs.worker import Worker
 from shared.settings import Settings
 from shared.telemetry import Metrics, Tracing, configure_logging, configure_tracing, get_logger
-
-VERSION = version("trunkline")
 
 # FastStream takes None for silence, though the type says otherwise; our own lines tell more.
 _SILENT: Any = None

@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import nats
 import pytest
+import structlog
 from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
@@ -39,6 +40,19 @@ class Background:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+
+
+@pytest.fixture(autouse=True)
+def logging_of_one_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What one test configures is gone in the next: no logger keeps its first configuration here."""
+    configure = structlog.configure
+
+    def without_cache(**options: Any) -> None:
+        configure(**{**options, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", without_cache)
+    yield
+    structlog.reset_defaults()
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ def decode_structured(body: bytes, defaults: Mapping[str, str] | None = None) ->
     return envelope(attributes, _data(plain, encoded, content_type))
 
 
-def decode_batch(body: bytes) -> list[Envelope]:
-    """The envelopes in a CloudEvents JSON batch; pointers of faults begin with the index."""
+def decode_batch(body: bytes, defaults: Mapping[str, str] | None = None) -> list[Envelope]:
+    """The envelopes in a CloudEvents JSON batch; pointers begin with an index, `defaults` fill gaps."""
     try:
         documents = _documents.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -71,7 +71,7 @@ def decode_batch(body: bytes) -> list[Envelope]:
     problems: list[Problem] = []
     for index, document in enumerate(documents):
         try:
-            envelopes.append(decode_structured(bytes(document)))
+            envelopes.append(decode_structured(bytes(document), defaults))
         except EnvelopeError as error:
             problems += [Problem(f"/{index}{where}", detail) for where, detail in error.problems]
     if problems:

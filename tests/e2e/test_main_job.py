@@ -159,3 +159,14 @@ async def test_garbage_on_each_bus_holds_nobody_up_and_is_kept(system: System, o
 
 async def _letters(outside: Outside) -> list[dict[str, str]]:
     return (await outside.http.get("/v1/dead")).json()["items"]
+
+
+async def test_an_event_shows_its_jobs_and_what_they_caused(system: System, outside: Outside) -> None:
+    to = address()
+    registered = (await outside.http.post("/v1/users", json={"name": "Ada", "email": to})).json()
+    await outside.final(registered["jobs"][0]["id"])
+
+    shown = (await outside.http.get(f"/v1/events/{registered['event_id']}")).json()
+
+    assert [(job["handler"], job["state"]) for job in shown["jobs"]] == [("email.send_welcome", "succeeded")]
+    assert [event["type"] for event in shown["caused"]] == ["email.sent"]

@@ -1,0 +1,22 @@
+"""A test's tool: the process dies where TRUNKLINE_FAULT says. Without the variable nothing happens.
+
+`after_commit` dies right after the first commit of an event, before its publish and before the answer.
+"""
+
+import os
+from typing import Literal
+
+Fault = Literal["", "after_commit"]
+_AS_IF_KILLED = 137
+
+
+class Faults:
+    """The one place where the gateway can be made to die."""
+
+    def __init__(self, fault: Fault = "") -> None:
+        self._dies_after_commit = fault == "after_commit"
+
+    def after_commit(self) -> None:
+        """An event has been committed; nobody knows it yet."""
+        if self._dies_after_commit:
+            os._exit(_AS_IF_KILLED)

@@ -1,0 +1,163 @@
+"""Where jobs stand: an id or an event in, jobs out; Redis knows what is live, Postgres the rest."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, TypedDict
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.history import History
+from gateway.problems import unavailable
+from gateway.registered import RegisteredHandlers
+from shared.bus.redis_streams import UNAVAILABLE
+from shared.clock import rfc3339
+from shared.jobs import HandlerRecord, JobReader, JobRecord, Registry, State, keys
+from shared.telemetry import get_logger, trace_id_of
+
+log = get_logger()
+
+READ_LIMIT_S: Final = 2.0
+"""A Redis that does not answer within this time counts as away."""
+
+_ACCEPTED: Final = text(
+    "SELECT accepted_at, attributes ->> 'traceparent' AS traceparent"
+    " FROM gateway.events WHERE id = :id AND type = :type"
+)
+
+
+class JobLink(TypedDict):
+    """A job as an accepted request names it."""
+
+    id: str
+    handler: str
+    state: str
+    href: str
+
+
+class Jobs:
+    """Looks jobs up. Of the same job Redis is believed first, then the history, then the ledger."""
+
+    def __init__(self, registry: Registry, reader: JobReader, engine: AsyncEngine) -> None:
+        self.handlers = RegisteredHandlers(registry)
+        self._reader = reader
+        self._engine = engine
+        self.history = History(engine)
+
+    async def expected(self, event_type: str, event_id: str) -> list[JobLink]:
+        """The jobs that an event just accepted will have; costs no round trip, never fails."""
+        handlers = await self.handlers.of_type(event_type)
+        return [_link(handler.name, event_id) for handler in handlers]
+
+    async def get(self, job_id: str) -> dict[str, Any] | None:
+        """The job; None when nobody knows it. Refused with 503 when Redis, which might know, is away."""
+        try:
+            handler, event_id = keys.split_job_id(job_id)
+        except ValueError:
+            return None
+        live = await self._live([job_id])
+        if live and live[0]:
+            return live[0]
+        recorded = await self.history.get([job_id])
+        if recorded:
+            return recorded[job_id]
+        if live is None:
+            raise unavailable("Redis")
+        return await self._accepted(handler, event_id)
+
+    async def of_event(self, event_id: str, event_type: str) -> list[dict[str, Any]]:
+        """The jobs of an event that is in the ledger; those that nobody took up yet are queued."""
+        handlers = await self.handlers.of_type(event_type)
+        jobs = await self._known(event_id, [handler.name for handler in handlers])
+        for handler in handlers:
+            job_id = keys.job_id(handler.name, event_id)
+            if job_id not in jobs:
+                jobs[job_id] = _queued(handler, event_id)
+        return [jobs[job_id] for job_id in sorted(jobs)]
+
+    async def caused_by(self, event_id: str) -> list[dict[str, str]]:
+        """`id` and `type` of the events that the jobs of this event caused."""
+        jobs = await self._known(event_id, list(await self.handlers.all()))
+        return [caused for job_id in sorted(jobs) for caused in jobs[job_id]["caused"]]
+
+    async def _known(self, event_id: str, handlers: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The event's jobs by id: all that the history has, and over them what Redis says of `handlers`."""
+        try:
+            recorded = await self.history.of_event(UUID(event_id))
+        except ValueError:
+            recorded = {}
+        job_ids = list(recorded.keys() | {keys.job_id(handler, event_id) for handler in handlers})
+        live = await self._live(job_ids) or []
+        return recorded | {job["id"]: job for job in live if job}
+
+    async def _live(self, job_ids: Sequence[str]) -> Sequence[dict[str, Any] | None] | None:
+        """What Redis knows of the jobs, nothing where it holds what nobody can read; None when it is away."""
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                records = await self._reader.get(job_ids)
+        except UNAVAILABLE as error:
+            log.info("jobs.redis_away", error=str(error))
+            return None
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+            log.warning("jobs.record_unreadable", job_ids=job_ids, error=str(error))
+            return [None] * len(job_ids)
+        return [shown(record) if record else None for record in records]
+
+    async def _accepted(self, handler: str, event_id: str) -> dict[str, Any] | None:
+        """The job that waits for its handler since the ledger took the event."""
+        registered = (await self.handlers.all()).get(handler)
+        if registered is None:
+            return None
+        try:
+            wanted = {"id": UUID(event_id), "type": registered.event_type}
+        except ValueError:
+            return None
+        async with self._engine.connect() as connection:
+            event = (await connection.execute(_ACCEPTED, wanted)).one_or_none()
+        if event is None:
+            return None
+        trace_id = trace_id_of(event.traceparent)
+        return _queued(registered, event_id, queued_at=rfc3339(event.accepted_at), trace_id=trace_id)
+
+
+def shown(record: JobRecord) -> dict[str, Any]:
+    """The job as the REST API shows it; a result that is no JSON is left out."""
+    try:
+        return record.to_api()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        log.warning("jobs.result_unreadable", job_id=record.id)
+        return msgspec.structs.replace(record, result=None).to_api()
+
+
+def _link(handler: str, event_id: str) -> JobLink:
+    job_id = keys.job_id(handler, event_id)
+    return {"id": job_id, "handler": handler, "state": State.QUEUED.value, "href": f"/v1/jobs/{job_id}"}
+
+
+def _queued(
+    handler: HandlerRecord, event_id: str, *, queued_at: str | None = None, trace_id: str | None = None
+) -> dict[str, Any]:
+    return {
+        "id": keys.job_id(handler.name, event_id),
+        "handler": handler.name,
+        "service": handler.service,
+        "state": State.QUEUED.value,
+        "attempt": 0,
+        "max_attempts": handler.max_attempts,
+        "progress": None,
+        "result": None,
+        "error": None,
+        "reason": None,
+        "queued_at": queued_at,
+        "started_at": None,
+        "finished_at": None,
+        "due_at": None,
+        "worker": None,
+        "trace_id": trace_id,
+        "event_id": event_id,
+        "event_type": handler.event_type,
+        "attempts": [],
+        "caused": [],
+    }

@@ -1,0 +1,98 @@
+"""The OpenAPI document: the routes in, one document with all schemas and examples out."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from gateway.problems import MEDIA_TYPE, SCHEMA
+from gateway.routes.emails import NewEmail
+from gateway.routes.users import NewUser
+from shared.contracts import CATALOGUE
+
+DESCRIPTION: Final = """
+REST calls in, events out. An answer of 2xx means *accepted = committed*: the event, and the rows it tells of,
+are in one commit. What is done about it are jobs; each answer names them.
+
+Errors are RFC 9457 problems. Their `type` is stable and has a page of its own under `/problems`.
+"""
+TAGS: Final = [
+    {"name": "users", "description": "Who is registered."},
+    {"name": "emails", "description": "Mails to be sent."},
+    {"name": "events", "description": "CloudEvents 1.0 in; events with their jobs and causes out."},
+    {"name": "jobs", "description": "What handlers make of events."},
+    {"name": "dead", "description": "Jobs that ended without success, and their replay."},
+    {"name": "handlers", "description": "Who works on what, and how far behind it is."},
+    {"name": "health", "description": "For orchestrators; open without a key."},
+    {"name": "problems", "description": "What each kind of error means."},
+]
+_BODIES: Final = (NewUser, NewEmail)
+_REF: Final = "#/components/schemas/{model}"
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document; built once, then kept on the app."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _document(app)
+    return app.openapi_schema
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary="Event-driven background work",
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=TAGS,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for models in (_BODIES, tuple(CATALOGUE)):
+        _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+        schemas.update(definitions["$defs"])
+    schemas["Problem"] = SCHEMA
+    schemas["CloudEvent"] = _cloud_event()
+    _drop_fastapi_errors(document)
+    return document
+
+
+def _cloud_event() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "title": "CloudEvent",
+        "description": "CloudEvents 1.0 in JSON; extensions are members of lower-case letters and digits.",
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "minLength": 1},
+            "source": {"type": "string", "format": "uri-reference", "minLength": 1},
+            "type": {"type": "string", "enum": list(CATALOGUE.types)},
+            "time": {"type": "string", "format": "date-time"},
+            "subject": text,
+            "datacontenttype": text,
+            "traceparent": text,
+            "correlationid": text,
+            "causationid": text,
+            "deliverat": {"type": "string", "format": "date-time"},
+            "expirytime": {"type": "string", "format": "date-time"},
+            "data": {"anyOf": [{"$ref": _REF.format(model=contract.__name__)} for contract in CATALOGUE]},
+            "data_base64": {"type": "string", "contentEncoding": "base64"},
+        },
+        "additionalProperties": {"type": ["string", "integer", "boolean", "null"]},
+    }
+
+
+def _drop_fastapi_errors(document: dict[str, Any]) -> None:
+    """FastAPI documents its own 422 for every route with a parameter; ours is a problem."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            invalid = operation["responses"].get("422", {}).get("content", {})
+            if "application/json" in invalid:
+                operation["responses"]["422"] = {
+                    "description": "A parameter does not fit",
+                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

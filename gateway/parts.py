@@ -1,0 +1,73 @@
+"""What a request may need, as one frozen value on app.state; routes ask for a part by its type."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.drain import Drain
+from gateway.jobs import Jobs
+from gateway.ledger import Ledger
+from gateway.live import LiveJobs
+from gateway.relay import Relay
+from gateway.settings import GatewaySettings
+from gateway.streams import StreamSlots
+from shared.bus import Bus
+from shared.jobs import Registry
+from shared.telemetry import Metrics, Tracing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a running gateway."""
+
+    settings: GatewaySettings
+    engine: AsyncEngine
+    bus: Bus
+    relay: Relay
+    ledger: Ledger
+    jobs: Jobs
+    live: LiveJobs
+    registry: Registry
+    stream_slots: StreamSlots
+    tracing: Tracing
+    metrics: Metrics
+    drain: Drain
+
+
+def parts_of(request: Request) -> Parts:
+    """All parts, for a route of the hot path: each Depends costs its share."""
+    return cast("Parts", request.app.state.parts)
+
+
+async def _ledger(request: Request) -> Ledger:
+    return parts_of(request).ledger
+
+
+async def _jobs(request: Request) -> Jobs:
+    return parts_of(request).jobs
+
+
+async def _live(request: Request) -> LiveJobs:
+    return parts_of(request).live
+
+
+async def _registry(request: Request) -> Registry:
+    return parts_of(request).registry
+
+
+async def _tracing(request: Request) -> Tracing:
+    return parts_of(request).tracing
+
+
+async def _engine(request: Request) -> AsyncEngine:
+    return parts_of(request).engine
+
+
+LedgerDep = Annotated[Ledger, Depends(_ledger)]
+JobsDep = Annotated[Jobs, Depends(_jobs)]
+LiveDep = Annotated[LiveJobs, Depends(_live)]
+RegistryDep = Annotated[Registry, Depends(_registry)]
+TracingDep = Annotated[Tracing, Depends(_tracing)]
+EngineDep = Annotated[AsyncEngine, Depends(_engine)]

@@ -1,0 +1,135 @@
+"""The kinds of problems. This table is the contract: `type` is `/problems/<slug>`; GET on it explains it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: what its `type` names, and what its page says."""
+
+    slug: str
+    status: int
+    title: str
+    explanation: str
+
+    @property
+    def type(self) -> str:
+        """The URI reference that names the kind, for ever."""
+        return f"/problems/{self.slug}"
+
+
+MALFORMED_JSON: Final = Kind(
+    "malformed-json", 400, "The body is no JSON", "Send one JSON document in UTF-8, not nested too deeply."
+)
+INVALID_EVENT: Final = Kind(
+    "invalid-event",
+    400,
+    "This is no CloudEvent",
+    "CloudEvents attributes are missing or malformed; each pointer names the header (binary mode) or member.",
+)
+BAD_REQUEST: Final = Kind(
+    "bad-request", 400, "The request is malformed", "The request breaks HTTP, or was cut off."
+)
+MISSING_KEY: Final = Kind(
+    "missing-key", 401, "An API key is needed", "Send the header Authorization: Bearer <key>."
+)
+WRONG_KEY: Final = Kind(
+    "wrong-key", 401, "The API key is not known", "The key is misspelt, revoked, or meant for another system."
+)
+KEY_IN_QUERY: Final = Kind(
+    "key-in-query",
+    401,
+    "A key in the URL is refused",
+    "URLs end up in logs and histories. Replace the key that was sent, and send the new one as a header.",
+)
+WRONG_SCOPE: Final = Kind(
+    "wrong-scope",
+    403,
+    "The API key may not do this",
+    "The member `scope` names what the key lacks: publish, read, operate or admin.",
+)
+NOT_FOUND: Final = Kind(
+    "not-found", 404, "There is nothing here", "The path is misspelt, or the thing it names does not exist."
+)
+METHOD_NOT_ALLOWED: Final = Kind(
+    "method-not-allowed", 405, "The method is not allowed here", "The header Allow lists those that are."
+)
+CONFLICT: Final = Kind(
+    "conflict", 409, "The state does not allow this", "Look at the resource's present state, then decide."
+)
+DUPLICATE_EMAIL: Final = Kind(
+    "duplicate-email",
+    409,
+    "The address is taken",
+    "A user with this email exists; upper and lower case count alike.",
+)
+ID_TAKEN: Final = Kind(
+    "id-taken",
+    409,
+    "Another event has this id",
+    "An event of this id but with other content was accepted before. Nothing of the request was accepted.",
+)
+BODY_TOO_LARGE: Final = Kind(
+    "body-too-large", 413, "The body is too large", "The setting BODY_MAX limits a request's body."
+)
+EVENT_TOO_LARGE: Final = Kind(
+    "event-too-large",
+    413,
+    "The event is too large",
+    "The setting EVENT_MAX limits an event: a bus takes no more.",
+)
+UNSUPPORTED_MEDIA_TYPE: Final = Kind(
+    "unsupported-media-type", 415, "The body's media type is not understood", "The detail says what is."
+)
+INVALID: Final = Kind(
+    "invalid", 422, "The request does not fit its schema", "Each entry of `errors` points to one fault."
+)
+UNKNOWN_TYPE: Final = Kind(
+    "unknown-type", 422, "No such event type", "The member `known` lists the types that are accepted."
+)
+INVALID_DATA: Final = Kind(
+    "invalid-data", 422, "The event's data breaks its contract", "Each entry of `errors` points to one fault."
+)
+TOO_MANY_STREAMS: Final = Kind(
+    "too-many-streams",
+    429,
+    "Too many streams are open",
+    "Each API key may follow STREAMS_PER_KEY jobs at a time. Close one, or ask for the job's state instead.",
+)
+INTERNAL: Final = Kind(
+    "internal", 500, "We failed", "A defect of ours; give `trace_id` to who runs this system."
+)
+UNAVAILABLE: Final = Kind(
+    "unavailable",
+    503,
+    "Something we need is away",
+    "Nothing may have been done. Repeat the request after Retry-After seconds; events by the same id.",
+)
+
+KINDS: Final = {
+    kind.slug: kind
+    for kind in (
+        MALFORMED_JSON,
+        INVALID_EVENT,
+        BAD_REQUEST,
+        MISSING_KEY,
+        WRONG_KEY,
+        KEY_IN_QUERY,
+        WRONG_SCOPE,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        CONFLICT,
+        DUPLICATE_EMAIL,
+        ID_TAKEN,
+        BODY_TOO_LARGE,
+        EVENT_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+        INVALID,
+        UNKNOWN_TYPE,
+        INVALID_DATA,
+        TOO_MANY_STREAMS,
+        INTERNAL,
+        UNAVAILABLE,
+    )
+}

@@ -1,0 +1,1 @@
+"""The REST API, a file a resource: HTTP in and out, no logic."""

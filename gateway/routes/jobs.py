@@ -1,0 +1,175 @@
+"""Jobs over HTTP: where one stands, what becomes of it live, and lists of them."""
+
+import math
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from gateway.history import Cursor, Filter
+from gateway.keys import Key, Needs, Scope, needs
+from gateway.pages import Limit, Name, page_answer, place
+from gateway.parts import JobsDep, LiveDep, parts_of
+from gateway.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
+from gateway.problems import Refused, documented
+from gateway.streams import follow
+from gateway.waiting import LONGEST_WAIT, is_final, preferred_wait, until_final
+from shared.clock import from_rfc3339
+from shared.jobs import State
+
+_LONGEST_RETRY_AFTER_S: Final = 60
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.READ)])
+
+
+class JobProgress(BaseModel):
+    """How far a job is."""
+
+    done: float
+    total: float
+    note: str
+
+
+class JobError(BaseModel):
+    """The last failed attempt's error."""
+
+    type: str
+    message: str
+    stack: str | None = None
+
+
+class JobBody(BaseModel):
+    """A job. Instants are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(title="Job")
+
+    id: str
+    handler: str
+    service: str
+    state: State
+    attempt: int
+    max_attempts: int
+    progress: JobProgress | None
+    result: Any
+    error: JobError | None
+    reason: str | None
+    queued_at: AwareDatetime | None
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    due_at: AwareDatetime | None
+    worker: str | None
+    trace_id: str | None
+    event_id: str
+    event_type: str
+    attempts: list[dict[str, Any]]
+    caused: list[dict[str, str]]
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first; `next` is the cursor of the next page, null on the last."""
+
+    items: list[JobBody]
+    next: str | None
+
+
+def stream_slot(request: Request, key: Annotated[Key, Depends(Needs(Scope.READ))]) -> Iterator[None]:
+    """A slot for a stream, held until its last byte is sent or the client is gone."""
+    with parts_of(request).stream_slots.take(key.digest):
+        yield
+
+
+@router.get("", response_model=JobPage, responses=documented(INVALID))
+async def list_jobs(
+    *,
+    jobs: JobsDep,
+    after: Annotated[Cursor | None, Depends(place)],
+    state: State | None = None,
+    handler: Name = None,
+    service: Name = None,
+    event_id: UUID | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="Queued at this instant or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Queued before this instant.")] = None,
+    limit: Limit = 50,
+) -> Response:
+    """Jobs, newest first."""
+    wanted = Filter(
+        state=state, handler=handler, service=service, event_id=event_id, since=since, until=until
+    )
+    return page_answer(await jobs.history.page(wanted, after=after, limit=limit))
+
+
+@router.get("/{job_id}", response_model=JobBody, responses={304: {}} | documented(NOT_FOUND, INVALID))
+async def show_job(
+    *,
+    job_id: str,
+    jobs: JobsDep,
+    live: LiveDep,
+    wait: Annotated[
+        float | None,
+        Query(ge=0, le=LONGEST_WAIT.total_seconds(), description="Seconds to wait for the job's end."),
+    ] = None,
+    prefer: Annotated[list[str] | None, Header(description="`wait=N` as the parameter (RFC 7240).")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Where the job stands; one that is not final comes with Retry-After."""
+    preferred = preferred_wait(prefer or [])
+    limit = timedelta(seconds=wait) if wait is not None else preferred or timedelta(0)
+    job = await until_final(jobs, live, job_id, limit)
+    if job is None:
+        raise _unknown(job_id)
+    body = msgspec.json.encode(job)
+    headers = {"ETag": _etag(body), "Cache-Control": "no-cache", "Vary": "Prefer"}
+    if preferred is not None and wait is None:
+        headers["Preference-Applied"] = f"wait={preferred.total_seconds():.0f}"
+    if not is_final(job):
+        headers["Retry-After"] = str(_retry_after_s(job))
+    if _is_known(headers["ETag"], if_none_match):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@router.get(
+    "/{job_id}/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}} | documented(NOT_FOUND, TOO_MANY_STREAMS),
+    dependencies=[Depends(stream_slot)],
+)
+async def stream_job(
+    job_id: str, jobs: JobsDep, live: LiveDep, last_event_id: Annotated[str | None, Header()] = None
+) -> StreamingResponse:
+    """The job's changes as server-sent events: `state`, `progress`, and `end` after the final state."""
+    if await jobs.get(job_id) is None:
+        raise _unknown(job_id)
+    changes: AsyncIterator[bytes] = follow(jobs, live, job_id, seen=last_event_id)
+    # Without the last header a proxy such as nginx would collect the events before it passes them on.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
+
+
+def _unknown(job_id: str) -> Refused:
+    return Refused(NOT_FOUND, f"no job has the id {job_id}")
+
+
+def _etag(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _is_known(etag: str, if_none_match: str | None) -> bool:
+    """Whether the client has this representation (RFC 9110, section 13.1.2)."""
+    if if_none_match is None:
+        return False
+    return any(tag.strip().removeprefix("W/") in {etag, "*"} for tag in if_none_match.split(","))
+
+
+def _retry_after_s(job: dict[str, Any]) -> int:
+    """When asking again makes sense: a job that waits for its next attempt does nothing before."""
+    if job["due_at"] is None or job["state"] != State.RETRYING:
+        return 1
+    left_s = (from_rfc3339(job["due_at"]) - datetime.now(UTC)).total_seconds()
+    return max(1, min(math.ceil(left_s), _LONGEST_RETRY_AFTER_S))

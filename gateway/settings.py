@@ -1,0 +1,47 @@
+"""What the gateway reads from its environment beside what every service reads."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode
+
+from gateway.keys import ApiKeys
+from shared.settings import Duration, Secret, Settings
+
+
+class GatewaySettings(Settings):
+    """The settings of one gateway process."""
+
+    gateway_host: str = "127.0.0.1"
+    """The address that the HTTP port is opened on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The HTTP port; 0 takes any free one."""
+    database_url: Secret = Secret("postgresql://127.0.0.1:5432/trunkline")
+    """Postgres: the ledger of events and the history of jobs."""
+    api_keys: Annotated[ApiKeys, NoDecode, BeforeValidator(ApiKeys.parse)] = ApiKeys()
+    """`<key>=<scope>+<scope>` or `sha256:<hex>=<scopes>`, comma-separated; publish, read, operate, admin."""
+    api_auth: Literal["on", "off"] = "on"
+    """`off` lets everybody do everything without a key: for a closed network only."""
+    body_max: Annotated[int, Field(ge=1)] = 1024 * 1024
+    """The largest request body in bytes."""
+    event_max: Annotated[int, Field(ge=1)] = 1_000_000
+    """The largest event in bytes, data and attributes: a bus refuses more (NATS: its max_payload, 1 MiB)."""
+    relay_backlog: Annotated[int, Field(ge=1)] = 50_000
+    """How many committed events wait in memory for a bus; what is above it waits in Postgres alone."""
+    sweep_every: Duration = timedelta(seconds=1)
+    """How often the relay looks for committed events that nobody published, and how old they must be."""
+    reconcile_after: Duration = timedelta(minutes=1)
+    """How long a published event may be unsettled before its jobs are looked for on the bus."""
+    streams_per_key: Annotated[int, Field(ge=1)] = 5
+    """How many event streams (SSE) one API key may have open in this process."""
+    trunkline_fault: Literal["", "after_commit"] = ""
+    """A test's tool: where the process is to die (gateway/faults.py)."""
+
+    @model_validator(mode="after")
+    def _keys_or_none_wanted(self) -> Self:
+        if self.api_auth == "on" and not self.api_keys:
+            raise ValueError(
+                "API_KEYS is empty: give <key>=<scope>+<scope>, or API_AUTH=off to let everybody in"
+            )
+        return self
