@@ -161,7 +161,7 @@ async def _letters(outside: Outside) -> list[dict[str, str]]:
     return (await outside.http.get("/v1/dead")).json()["items"]
 
 
-async def test_an_event_shows_its_jobs_and_what_they_caused(system: System, outside: Outside) -> None:
+async def test_an_event_shows_its_jobs_and_what_they_caused(outside: Outside) -> None:
     to = address()
     registered = (await outside.http.post("/v1/users", json={"name": "Ada", "email": to})).json()
     await outside.final(registered["jobs"][0]["id"])
