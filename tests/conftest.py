@@ -45,7 +45,7 @@ class Background:
 @pytest.fixture(autouse=True)
 def logging_of_one_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What one test configures is gone in the next: no logger keeps its first configuration here."""
-    configure = structlog.configure
+    configure: Any = structlog.configure
 
     def without_cache(**options: Any) -> None:
         configure(**{**options, "cache_logger_on_first_use": False})
