@@ -119,7 +119,7 @@ def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         progress=_json(text, "progress"),
         result=msgspec.Raw(result) if result else None,
         error=_json(text, "error"),
-        attempts=[msgspec.json.decode(line) for line in text.get("attempts", b"").splitlines() if line],
+        attempts=[_attempt(line) for line in text.get("attempts", b"").splitlines() if line],
         caused=_json(text, "caused") or [],
         reason=_str(text, "reason"),
         traceparent=_str(text, "traceparent"),
@@ -127,6 +127,18 @@ def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         raw=_str(text, "raw"),
         channel=_str(text, "channel"),
     )
+
+
+def _attempt(line: bytes) -> dict[str, Any]:
+    """A failed attempt, its instants as RFC 3339; the scripts keep them in ms."""
+    try:
+        attempt: dict[str, Any] = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    for name in ("started_at", "finished_at"):
+        if isinstance(attempt.get(name), int):
+            attempt[name] = rfc3339(datetime.fromtimestamp(attempt[name] / 1000, UTC))
+    return attempt
 
 
 def _str(text: Mapping[str, bytes], name: str) -> str | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from shared.bus.redis_streams import RedisClient
-from shared.clock import SystemClock
+from shared.clock import SystemClock, rfc3339
 from shared.jobs import keys
 from shared.jobs.handlers import Handler
 
@@ -99,4 +99,4 @@ def _record(handler: Handler, worker: WorkerRecord) -> HandlerRecord:
 
 def started_at() -> str:
     """The present instant as records write it."""
-    return SystemClock().now().isoformat()
+    return rfc3339(SystemClock().now())

@@ -84,8 +84,10 @@ def of_error(handler: Handler, error: Exception, attempt: int) -> Outcome:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The error with its stack, both cut to what a job can keep."""
-    stack = "".join(traceback.format_exception(error))
+    """The error with its stack from the handler on, both cut to what a job can keep."""
+    ours = error.__traceback__
+    below = ours.tb_next if ours is not None and ours.tb_next is not None else ours
+    stack = "".join(traceback.format_exception(type(error), error, below))
     return Failure(
         type=type(error).__qualname__, message=str(error)[:_MESSAGE_MAX], stack=stack[-_STACK_MAX:]
     )

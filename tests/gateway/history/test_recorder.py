@@ -121,7 +121,7 @@ async def test_a_hash_that_nobody_can_read_is_recorded_as_the_log_tells_it(
     workers: Workers, engine: AsyncEngine
 ) -> None:
     odd, plain = new_id(), new_id()
-    await workers.write_hash(odd, "dead", attempts=b"{no json")
+    await workers.write_hash(odd, "dead", started_at=b"soon")
     await workers.write_hash(plain, "succeeded")
 
     await workers.tell([(odd, "dead", 3), (plain, "succeeded", 1)])
