@@ -30,7 +30,12 @@ async def measure_doors(seconds: float, rounds: int) -> list[Door]:
     """The gateway and a bare FastAPI application in turns."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "data")
-        environment = {**os.environ, "LOG_LEVEL": "warning", "SMTP_URL": "smtp://127.0.0.1:9"}
+        environment = {
+            **os.environ,
+            "LOG_LEVEL": "warning",
+            "SMTP_URL": "smtp://127.0.0.1:9",
+            "OTEL_SDK_DISABLED": "true",
+        }
         await _run(
             "launcher",
             "up",

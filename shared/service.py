@@ -20,7 +20,7 @@ from faststream.specification import AsyncAPI
 from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.jetstream import NatsConnection
-from shared.bus.redis_streams import connect
+from shared.bus.redis_streams import UNAVAILABLE, connect
 from shared.bus.subscribers import JetStreamBroker, subscribe_nats, subscribe_redis
 from shared.clock import SystemClock
 from shared.contracts import Event
@@ -76,11 +76,13 @@ class Service(FastStream):
         )
 
     def main(self) -> None:
-        """Run until SIGTERM or SIGINT; a wrong setting ends it with one line and code 2."""
+        """Run until SIGTERM or SIGINT; code 2 for a wrong setting, 1 when Redis is away at the start."""
         try:
             uvloop.run(self.run())
         except SettingsError as error:
-            sys.exit(_complain(self.name, error))
+            sys.exit(_complain(self.name, str(error), code=2))
+        except UNAVAILABLE as error:
+            sys.exit(_complain(self.name, f"REDIS_URL: no answer at the start: {error}", code=1))
 
     async def _open(self) -> None:
         """Open everything that does not depend on the brokers, in the order of need."""
@@ -215,6 +217,6 @@ async def _nothing(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
     yield ()
 
 
-def _complain(name: str, error: SettingsError) -> int:
-    sys.stderr.write(f"{name}: {error}\n")
-    return 2
+def _complain(name: str, why: str, *, code: int) -> int:
+    sys.stderr.write(f"{name}: {why}\n")
+    return code

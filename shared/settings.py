@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """Which bus a type is published on: `pattern,pattern=bus;...`, the first match wins."""
     dedupe_window: Duration = timedelta(hours=2)
     """How long a bus remembers an event id and drops a second publish of it."""
+    event_ttl: Duration = timedelta(hours=24)
+    """How long a Redis stream that no handler listens to keeps its events; what is listened to is kept."""
     lease: Duration = timedelta(seconds=30)
     """How long a job belongs to a worker that is silent; renewed every third of it."""
     grace: Duration = timedelta(seconds=25)

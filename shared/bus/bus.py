@@ -54,7 +54,9 @@ class Bus:
         nats_connection: NatsConnection | None = None
         if "redis" in routes.enabled:
             redis = connect(settings.redis_url, retries=0)
-            publishers["redis"] = RedisPublisher(redis, window=settings.dedupe_window)
+            publishers["redis"] = RedisPublisher(
+                redis, window=settings.dedupe_window, keep=settings.event_ttl
+            )
         if "nats" in routes.enabled:
             nats_connection = NatsConnection(settings.nats_url, name=f"{name}-publisher")
             await nats_connection.open()

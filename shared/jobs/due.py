@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+from shared.bus.availability import Availability
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.jobs.store import JobStore
 from shared.telemetry import get_logger
@@ -19,7 +20,7 @@ class DueRetries:
         self._store = store
         self._handler = handler
         self._sooner = asyncio.Event()
-        self._log = get_logger().bind(handler=handler)
+        self._availability = Availability(get_logger().bind(handler=handler), "job.due")
 
     def expect(self, wait: timedelta) -> None:
         """A retry will be due after `wait`."""
@@ -38,8 +39,9 @@ class DueRetries:
         try:
             moved, until_next = await self._store.move_due(self._handler)
         except UNAVAILABLE as error:
-            self._log.warning("job.due_failed", error=str(error))
+            self._availability.lost(error)
             return _LOOK_EVERY
+        self._availability.back()
         if moved:
             return timedelta(0)
         return min(until_next, _LOOK_EVERY) if until_next is not None else _LOOK_EVERY

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 
 from shared.bus import Coalescer
+from shared.bus.availability import Availability
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.jobs.store import Ending, JobStore
 from shared.telemetry import get_logger
@@ -20,7 +21,7 @@ class Finisher:
         self._store = store
         self._handler = handler
         self._coalescer: Coalescer[Ending, bool] = Coalescer(self._finish, most=_MOST)
-        self._log = get_logger().bind(handler=handler)
+        self._availability = Availability(get_logger().bind(handler=handler), "job.finish")
 
     def finish(self, ending: Ending) -> "asyncio.Future[bool]":
         """True when it is written, False when the job is another worker's by now."""
@@ -35,8 +36,11 @@ class Finisher:
         backoff = _BACKOFF_S[0]
         while True:
             try:
-                return await self._store.finish(self._handler, endings)
+                written = await self._store.finish(self._handler, endings)
             except UNAVAILABLE as error:
-                self._log.warning("job.finish_delayed", jobs=len(endings), error=str(error) or repr(error))
+                self._availability.lost(error, jobs=len(endings))
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 backoff = min(backoff * 2, _BACKOFF_S[1])
+            else:
+                self._availability.back()
+                return written

@@ -155,6 +155,8 @@ class Reception:
             self._log.info("job.handed_back", job_id=attempt.job_id)
             with suppress(*UNAVAILABLE):
                 await delivery.intake.hand_back([delivery])
+        else:
+            delivery.intake.forget(delivery)
 
     async def _bury(self, delivery: Delivery) -> None:
         """Keep bytes that are no event as a dead job of this handler, then acknowledge them."""

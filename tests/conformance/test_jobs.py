@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.contracts import STRUCTURED_TYPE, encode_structured, wrap
-from shared.jobs import Handlers, Job, Reject, Retry, RetryAfter, Snooze
+from shared.contracts import STRUCTURED_TYPE, Envelope, encode_structured, wrap
+from shared.jobs import Handlers, Job, JobRecord, Reject, Retry, RetryAfter, Snooze
 from tests.conformance.conftest import Answered, Asked, Lab, MakeLab, all_of
 from tests.until import until
 
@@ -428,3 +428,55 @@ async def test_a_structured_cloudevent_of_another_system_is_understood(lab: Lab)
         job = await lab.reaches("succeeded", "lab.answer", foreign)
 
     assert job.to_api()["result"] == [3, "/elsewhere"]
+
+
+async def test_an_event_in_binary_mode_of_another_system_is_understood(lab: Lab) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked)
+    async def answer(event: Asked, job: Job) -> list[object]:
+        return [event.n, job.envelope.source, job.envelope.attributes["subject"]]
+
+    event_id = "5f0c9d63-0d6f-4b7f-8c11-8a5c0f3e6d0b"
+    attributes = {
+        "ce-id": event_id,
+        "ce-source": "/elsewhere",
+        "ce-type": "lab.asked",
+        "ce-specversion": "1.0",
+    }
+    # NATS headers are percent-encoded, fields of Redis are plain UTF-8.
+    subject = "50 %" if lab.bus_name == "redis" else "50%20%25"
+    async with lab.service(handlers):
+        await lab.publish_raw(b'{"n": 4}', {**attributes, "ce-subject": subject})
+
+        async def answered() -> JobRecord | None:
+            job = await lab.job("lab.answer", event_id)
+            return job if job is not None and job.state == "succeeded" else None
+
+        job = await until(answered)
+
+    assert job.to_api()["result"] == [4, "/elsewhere", "50 %"]
+
+
+async def test_a_plain_message_is_enough_and_its_attributes_are_filled_in(lab: Lab) -> None:
+    handlers, seen = Handlers("lab"), list[Envelope]()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked, job: Job) -> int:
+        seen.append(job.envelope)
+        return event.n
+
+    async with lab.service(handlers):
+        await lab.publish_raw(b'{"n": 5}')
+
+        async def taken() -> bool:
+            return bool(seen)
+
+        await until(taken)
+
+    (envelope,) = seen
+    assert envelope.type == "lab.asked"
+    assert envelope.source == (
+        "redis:events:lab.asked" if lab.bus_name == "redis" else "nats:events.lab.asked"
+    )
+    assert {"time", "originalid"} <= envelope.attributes.keys()

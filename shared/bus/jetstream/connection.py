@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
+from shared.bus.availability import Availability
 from shared.settings import Secret
 from shared.telemetry import get_logger
 
@@ -17,6 +18,7 @@ UNAVAILABLE = (nats.errors.Error, JetStreamError, OSError, TimeoutError)
 
 _RECONNECT_S = 0.5
 _TIMEOUT_S = 5
+_OPEN_WAIT_S = 2.0
 
 
 class NatsConnection:
@@ -28,9 +30,11 @@ class NatsConnection:
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._is_closing = False
         self.generation = 0
         """Counts the times that the connection was made; what was asked on an older one is forgotten."""
         self._log = get_logger()
+        self._availability = Availability(self._log, "bus.nats")
 
     @property
     def client(self) -> Client | None:
@@ -45,10 +49,13 @@ class NatsConnection:
     async def open(self) -> None:
         """Begin to connect, and wait for it a moment."""
         self._opening = asyncio.create_task(self._open())
-        await asyncio.wait([self._opening], timeout=_TIMEOUT_S)
+        done, _ = await asyncio.wait([self._opening], timeout=_OPEN_WAIT_S)
+        if not done:
+            self._availability.lost(f"no connection within {_OPEN_WAIT_S:g} s")
 
     async def close(self) -> None:
         """Send what is written and end the connection."""
+        self._is_closing = True
         if self._opening is not None:
             self._opening.cancel()
         if self._client is not None:
@@ -71,19 +78,27 @@ class NatsConnection:
                     reconnect_time_wait=_RECONNECT_S,
                     allow_reconnect=True,
                     error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnect,
                     reconnected_cb=self._on_reconnect,
                 )
             except UNAVAILABLE as error:
-                self._log.warning("bus.unavailable", bus="nats", error=repr(error), retry_in_s=backoff)
+                self._availability.lost(error)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, 2.0)
             else:
                 self._jetstream = self._client.jetstream(timeout=_TIMEOUT_S, publish_async_max_pending=10_000)
+                self._availability.back()
                 return
+
+    async def _on_disconnect(self) -> None:
+        if not self._is_closing:
+            self._availability.lost("the connection broke")
 
     async def _on_reconnect(self) -> None:
         self.generation += 1
-        self._log.info("bus.reconnected", bus="nats")
+        self._availability.back()
 
     async def _on_error(self, error: Exception) -> None:
-        self._log.warning("bus.error", bus="nats", error=repr(error))
+        """While there is no connection each try ends here; what matters of that was told before."""
+        if self.client is not None:
+            self._log.warning("bus.nats_error", error=repr(error))

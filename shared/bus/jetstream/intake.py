@@ -13,6 +13,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
+from shared.bus.availability import Availability
 from shared.bus.delivery import Delivery, Receiver
 from shared.bus.jetstream import wire
 from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
@@ -53,7 +54,10 @@ class NatsIntake:
         self._pull: Pull | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
-        self._log = get_logger().bind(bus=self.bus, group=durable_of(handler))
+        self._answers: list[tuple[str, bytes]] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._log = get_logger().bind(group=durable_of(handler))
+        self._availability = Availability(self._log, "bus.nats")
 
     async def start(self) -> None:
         """Begin to take messages, as soon as the server is there."""
@@ -91,6 +95,8 @@ class NatsIntake:
 
     async def leave(self) -> None:
         """Return when every answer is sent; a durable consumer does not know its members."""
+        while self._sending is not None:
+            await asyncio.wait([self._sending])
         if (client := self._connection.client) is not None:
             with suppress(*UNAVAILABLE):
                 await client.flush(timeout=2)
@@ -106,24 +112,37 @@ class NatsIntake:
         self._send(delivery.handle.reply, answer)
 
     def _send(self, reply: str, answer: bytes) -> None:
-        """Write to the connection's buffer; lost with it, and then the message is delivered again."""
-        client = self._connection.client
-        if client is not None:
-            task = asyncio.ensure_future(client.publish(reply, answer))
-            task.add_done_callback(_ignore)
+        """Write soon, with others; lost with the connection, and then the message is delivered again."""
+        self._answers.append((reply, answer))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_answers())
+
+    async def _send_answers(self) -> None:
+        try:
+            while self._answers:
+                answers, self._answers = self._answers, []
+                client = self._connection.client
+                if client is None:
+                    return
+                with suppress(*UNAVAILABLE):
+                    for reply, answer in answers:
+                        await client.publish(reply, answer)
+        finally:
+            self._sending = None
 
     async def _take(self) -> None:
         backoff = _BACKOFF_S[0]
         while self._running:
             try:
                 await self._take_some()
+                self._availability.back()
                 backoff = _BACKOFF_S[0]
                 continue
             except (NotFoundError, ServiceUnavailableError) as error:
                 self._log.error("bus.group_lost", error=repr(error))
                 await self._close()
             except UNAVAILABLE as error:
-                self._log.warning("bus.unavailable", error=repr(error), retry_in_s=round(backoff, 2))
+                self._availability.lost(error)
             except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
                 self._log.exception("bus.intake_failed")
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -181,8 +200,3 @@ class NatsIntake:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             for delivery in list(self._outstanding.values()):
                 self._send(delivery.handle.reply, b"+WPI")
-
-
-def _ignore(task: "asyncio.Future[None]") -> None:
-    if not task.cancelled():
-        task.exception()

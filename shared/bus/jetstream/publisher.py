@@ -8,6 +8,7 @@ from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from nats.js.errors import NoStreamResponseError
 
+from shared.bus.availability import Availability
 from shared.bus.jetstream import wire
 from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
 from shared.bus.jetstream.topology import make_stream
@@ -23,13 +24,13 @@ class NatsPublisher:
     def __init__(self, connection: NatsConnection, *, window: timedelta) -> None:
         self._connection = connection
         self._window = window
-        self._log = get_logger()
+        self._availability = Availability(get_logger(), "bus.nats")
 
     async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
         """The ids that the stream has for certain."""
         jetstream = self._connection.jetstream
         if jetstream is None:
-            self._failed(envelopes, "not connected")
+            self._availability.lost("not connected")
             return set()
         try:
             return await self._publish(jetstream, envelopes)
@@ -37,7 +38,7 @@ class NatsPublisher:
             await make_stream(jetstream, window=self._window)
             return await self._publish(jetstream, envelopes)
         except UNAVAILABLE as error:
-            self._failed(envelopes, repr(error))
+            self._availability.lost(error)
             return set()
 
     async def _publish(self, jetstream: JetStreamContext, envelopes: Sequence[Envelope]) -> set[str]:
@@ -59,8 +60,7 @@ class NatsPublisher:
         if any(isinstance(error, NoStreamResponseError) for error in errors):
             raise NoStreamResponseError
         if len(done) < len(answers) or errors:
-            self._failed(envelopes, repr(errors[0]) if errors else f"no answer within {_ANSWER_S:g} s")
+            self._availability.lost(errors[0] if errors else f"no answer within {_ANSWER_S:g} s")
+        else:
+            self._availability.back()
         return {answers[answer] for answer in done if answer.exception() is None}
-
-    def _failed(self, envelopes: Sequence[Envelope], error: str) -> None:
-        self._log.warning("bus.publish_failed", bus="nats", events=len(envelopes), error=error)

@@ -14,8 +14,10 @@ from datetime import timedelta
 
 from redis.exceptions import ResponseError
 
+from shared.bus.availability import Availability
 from shared.bus.delivery import Delivery, Receiver
 from shared.bus.redis_streams import wire
+from shared.bus.redis_streams.acks import Acks
 from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, leave_group
 from shared.bus.routes import BusName
 from shared.errors import EnvelopeError
@@ -54,12 +56,12 @@ class RedisIntake:
         self._consumer = consumer
         self._lease_s = lease.total_seconds()
         self._outstanding: dict[str, Delivery] = {}
-        self._to_ack: defaultdict[str, list[bytes]] = defaultdict(list)
-        self._acking: asyncio.Task[None] | None = None
+        self._acks = Acks(client, group)
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._take_over_at = 0.0
-        self._log = get_logger().bind(bus=self.bus, group=group)
+        self._log = get_logger().bind(group=group)
+        self._availability = Availability(self._log, "bus.redis")
 
     async def start(self) -> None:
         """Make the groups where they are missing, and begin to take entries."""
@@ -85,9 +87,7 @@ class RedisIntake:
     def ack(self, delivery: Delivery) -> None:
         """The entry is done with; it goes when every group of its stream says so."""
         self._outstanding.pop(delivery.token, None)
-        self._to_ack[delivery.channel].append(delivery.handle)
-        if self._acking is None:
-            self._acking = asyncio.create_task(self._send_acks())
+        self._acks.add(delivery.channel, delivery.handle)
 
     def forget(self, delivery: Delivery) -> None:
         """Leave the entry to whoever takes it over."""
@@ -95,17 +95,16 @@ class RedisIntake:
 
     async def hand_back(self, deliveries: Sequence[Delivery]) -> None:
         """Mark the entries as idle for so long that the next worker takes them over at once."""
+        for delivery in deliveries:
+            self.forget(delivery)
         for stream, entry_ids in _by_stream(deliveries).items():
             await self._client.xclaim(
                 stream, self._group, self._consumer, 0, entry_ids, idle=_IDLE_FOR_ALL_MS, justid=True
             )
-        for delivery in deliveries:
-            self.forget(delivery)
 
     async def leave(self) -> None:
         """Return when every acknowledgement is sent and the groups no longer list this consumer."""
-        while self._acking is not None:
-            await asyncio.wait([self._acking])
+        await self._acks.sent()
         with suppress(*UNAVAILABLE):
             for stream in self._streams:
                 await leave_group(self._client, stream, self._group, self._consumer)
@@ -115,6 +114,7 @@ class RedisIntake:
         while self._running:
             try:
                 await self._take_some()
+                self._availability.back()
                 backoff = _BACKOFF_S[0]
                 continue
             except ResponseError as error:
@@ -127,7 +127,7 @@ class RedisIntake:
                     self._log.error("bus.refused", error=str(error))
             except UNAVAILABLE as error:
                 self._reader_id = 0
-                self._log.warning("bus.unavailable", error=str(error), retry_in_s=round(backoff, 2))
+                self._availability.lost(error)
             except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
                 self._log.exception("bus.intake_failed")
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -182,23 +182,6 @@ class RedisIntake:
             return Delivery(self, token=token, channel=stream, handle=entry_id, fault=error, raw=_raw(fields))
         return Delivery(self, token=token, channel=stream, handle=entry_id, envelope=envelope)
 
-    async def _send_acks(self) -> None:
-        try:
-            while self._to_ack:
-                pending, self._to_ack = self._to_ack, defaultdict(list)
-                pipe = self._client.pipeline(transaction=False)
-                for stream, entry_ids in pending.items():
-                    pipe.execute_command(
-                        "XACKDEL", stream, self._group, "ACKED", "IDS", len(entry_ids), *entry_ids
-                    )
-                try:
-                    await pipe.execute()
-                except UNAVAILABLE as error:
-                    # They are delivered again after a lease, and known as done then.
-                    self._log.warning("bus.ack_failed", error=str(error))
-        finally:
-            self._acking = None
-
     async def _renew(self) -> None:
         """Show that the entries in hand are worked on, three times a lease."""
         while True:
@@ -207,7 +190,7 @@ class RedisIntake:
                 try:
                     await self._client.xclaim(stream, self._group, self._consumer, 0, entry_ids, justid=True)
                 except UNAVAILABLE as error:
-                    self._log.warning("bus.renew_failed", error=str(error))
+                    self._availability.lost(error)
 
     async def _make_groups(self) -> None:
         for stream in self._streams:

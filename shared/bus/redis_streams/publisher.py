@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from msgpack import Packer
 
+from shared.bus.availability import Availability
 from shared.bus.redis_streams import wire
 from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, script
 from shared.contracts import Envelope
@@ -19,10 +20,11 @@ _pack = Packer(use_bin_type=False).pack
 class RedisPublisher:
     """Publishes to Redis Streams; the marks make a repeated call harmless."""
 
-    def __init__(self, client: RedisClient, *, window: timedelta) -> None:
+    def __init__(self, client: RedisClient, *, window: timedelta, keep: timedelta) -> None:
         self._publish = script(client, "shared.bus.redis_streams", "publish")
         self._window_ms = round(window.total_seconds() * 1000)
-        self._log = get_logger()
+        self._keep_ms = round(keep.total_seconds() * 1000)
+        self._availability = Availability(get_logger(), "bus.redis")
 
     async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
         """The ids that are on their stream for certain; one call for each stream, side by side."""
@@ -34,17 +36,11 @@ class RedisPublisher:
 
     async def _add(self, stream: str, batch: list[Envelope]) -> set[str]:
         marks = [f"dd:{{{stream}}}:{envelope.id}" for envelope in batch]
+        fields = [_pack(wire.encode(envelope)) for envelope in batch]
         try:
-            await self._publish(
-                [stream, *marks], [self._window_ms, *(_pack(wire.encode(envelope)) for envelope in batch)]
-            )
+            await self._publish([stream, *marks], [self._window_ms, self._keep_ms, *fields])
         except UNAVAILABLE as error:
-            self._log.warning(
-                "bus.publish_failed",
-                bus="redis",
-                channel=stream,
-                events=len(batch),
-                error=str(error),
-            )
+            self._availability.lost(error)
             return set()
+        self._availability.back()
         return {envelope.id for envelope in batch}
