@@ -42,8 +42,8 @@ class JetStreamBroker(NatsBroker):
         await BrokerUsecase.start(self)
 
 
-class RedisSubscriber(StreamSubscriber):
-    """Known to FastStream as a stream subscriber; reads through our intake."""
+class _ReadsByIntake(SubscriberUsecase[Any]):
+    """Known to FastStream as its own kind of subscriber; reads through an intake of ours."""
 
     make_intake: MakeIntake
     intake: Intake | None = None
@@ -62,24 +62,12 @@ class RedisSubscriber(StreamSubscriber):
             await self.intake.stop()
 
 
-class NatsSubscriber(PullStreamSubscriber):
-    """Known to FastStream as a pull subscriber; reads through our intake."""
+class RedisSubscriber(_ReadsByIntake, StreamSubscriber):
+    """A handler on the stream of its event type."""
 
-    make_intake: MakeIntake
-    intake: Intake | None = None
 
-    async def start(self) -> None:
-        """Begin to take messages."""
-        await SubscriberUsecase.start(self)
-        self._post_start()
-        self.intake = self.make_intake()
-        await self.intake.start()
-
-    async def stop(self) -> None:
-        """Take no more."""
-        self.running = False
-        if self.intake is not None:
-            await self.intake.stop()
+class NatsSubscriber(_ReadsByIntake, PullStreamSubscriber):
+    """A handler on the subject of its event type."""
 
 
 def subscribe_redis(

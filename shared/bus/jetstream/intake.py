@@ -4,7 +4,6 @@ The server delivers again what is neither acknowledged nor renewed for a lease (
 """
 
 import asyncio
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -20,13 +19,13 @@ from shared.bus.jetstream.connection import UNAVAILABLE, NatsConnection
 from shared.bus.jetstream.pull import Pull
 from shared.bus.jetstream.topology import durable_of, make_consumer, make_stream
 from shared.bus.routes import BusName
+from shared.bus.taking import Taking
 from shared.clock import rfc3339
 from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
 
 _MOST = 256
 _WAIT_S = 1.0
-_BACKOFF_S = (0.1, 2.0)
 
 
 class NatsIntake:
@@ -64,7 +63,18 @@ class NatsIntake:
         self._running = True
         with suppress(*UNAVAILABLE):
             await self._opened()
-        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+        taking = Taking(
+            take=self._take_some,
+            repair=self._close,
+            unavailable=UNAVAILABLE,
+            is_lost=lambda error: isinstance(error, NotFoundError | ServiceUnavailableError),
+            availability=self._availability,
+            log=self._log,
+        )
+        self._tasks = [
+            asyncio.create_task(taking.run(lambda: self._running)),
+            asyncio.create_task(self._renew()),
+        ]
 
     async def stop(self) -> None:
         """Take no more, and hand back what has come meanwhile."""
@@ -129,24 +139,6 @@ class NatsIntake:
                         await client.publish(reply, answer)
         finally:
             self._sending = None
-
-    async def _take(self) -> None:
-        backoff = _BACKOFF_S[0]
-        while self._running:
-            try:
-                await self._take_some()
-                self._availability.back()
-                backoff = _BACKOFF_S[0]
-                continue
-            except (NotFoundError, ServiceUnavailableError) as error:
-                self._log.error("bus.group_lost", error=repr(error))
-                await self._close()
-            except UNAVAILABLE as error:
-                self._availability.lost(error)
-            except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
-                self._log.exception("bus.intake_failed")
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _BACKOFF_S[1])
 
     async def _take_some(self) -> None:
         room = min(await self._receiver.room(), _MOST)

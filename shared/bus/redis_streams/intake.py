@@ -5,12 +5,12 @@ for a lease (the worker is dead, or its event loop is stuck) is taken over by an
 """
 
 import asyncio
-import random
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -20,13 +20,13 @@ from shared.bus.redis_streams import wire
 from shared.bus.redis_streams.acks import Acks
 from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, leave_group
 from shared.bus.routes import BusName
+from shared.bus.taking import Taking
 from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
 
 _MOST = 256
 _BLOCK_MS = 2000
 _IDLE_FOR_ALL_MS = 10**9
-_BACKOFF_S = (0.1, 2.0)
 
 Entry = tuple[bytes, Mapping[bytes, bytes] | None]
 
@@ -67,7 +67,18 @@ class RedisIntake:
         """Make the groups where they are missing, and begin to take entries."""
         await self._make_groups()
         self._running = True
-        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+        taking = Taking(
+            take=self._take_some,
+            repair=self._make_groups,
+            unavailable=UNAVAILABLE,
+            is_lost=lambda error: "NOGROUP" in str(error),
+            availability=self._availability,
+            log=self._log,
+        )
+        self._tasks = [
+            asyncio.create_task(taking.run(lambda: self._running)),
+            asyncio.create_task(self._renew()),
+        ]
 
     async def stop(self) -> None:
         """Take no more; the read that waits is ended, not cancelled, for it may have been answered."""
@@ -109,30 +120,6 @@ class RedisIntake:
             for stream in self._streams:
                 await leave_group(self._client, stream, self._group, self._consumer)
 
-    async def _take(self) -> None:
-        backoff = _BACKOFF_S[0]
-        while self._running:
-            try:
-                await self._take_some()
-                self._availability.back()
-                backoff = _BACKOFF_S[0]
-                continue
-            except ResponseError as error:
-                if "NOGROUP" in str(error):
-                    self._log.error("bus.group_lost", error=str(error))
-                    with suppress(*UNAVAILABLE):
-                        await self._make_groups()
-                        continue
-                else:
-                    self._log.error("bus.refused", error=str(error))
-            except UNAVAILABLE as error:
-                self._reader_id = 0
-                self._availability.lost(error)
-            except Exception:  # noqa: BLE001 - this loop must outlive a fault of ours
-                self._log.exception("bus.intake_failed")
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _BACKOFF_S[1])
-
     async def _take_some(self) -> None:
         room = min(await self._receiver.room(), _MOST)
         if not self._running:
@@ -140,13 +127,20 @@ class RedisIntake:
         if time.monotonic() >= self._take_over_at:
             self._take_over_at = time.monotonic() + min(2.0, self._lease_s / 6)
             await self._take_over(room)
-        if not self._reader_id:
-            self._reader_id = await self._reader.client_id()
-        reply = await self._reader.xreadgroup(
-            self._group, self._consumer, dict.fromkeys(self._streams, ">"), count=room, block=_BLOCK_MS
-        )
+        try:
+            reply = await self._read(room)
+        except UNAVAILABLE:
+            self._reader_id = 0
+            raise
         for stream, entries in reply or ():
             await self._hand_up(stream.decode(), entries)
+
+    async def _read(self, room: int) -> Any:
+        if not self._reader_id:
+            self._reader_id = await self._reader.client_id()
+        return await self._reader.xreadgroup(
+            self._group, self._consumer, dict.fromkeys(self._streams, ">"), count=room, block=_BLOCK_MS
+        )
 
     async def _take_over(self, room: int) -> None:
         """Entries whose consumer was silent for a lease, our own forgotten ones among them."""

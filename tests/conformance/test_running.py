@@ -1,0 +1,107 @@
+"""Starting, running side by side and stopping, the same on Redis Streams and on JetStream."""
+
+import asyncio
+from datetime import timedelta
+
+from shared.jobs import Handlers, Job, Retry
+from tests.conformance.conftest import Asked, Lab, MakeLab, all_of
+
+
+async def test_events_that_were_published_before_the_first_start_are_not_lost(lab: Lab) -> None:
+    """On JetStream the consumer must exist: a service that ran once, or `trunkline migrate`, makes it."""
+    handlers, seen = Handlers("lab"), list[int]()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> None:
+        seen.append(event.n)
+
+    async with lab.service(handlers):
+        pass
+    published = await lab.publish(*(Asked(n=n) for n in range(50)))
+
+    async with lab.service(handlers):
+        await all_of(lab, "succeeded", "lab.answer", published)
+
+    assert sorted(seen) == list(range(50))
+
+
+async def test_no_more_jobs_run_at_a_time_than_the_handler_allows(lab: Lab) -> None:
+    handlers, running, most = Handlers("lab"), set[int](), 0
+
+    @handlers.on(Asked, concurrency=3)
+    async def answer(event: Asked) -> None:
+        nonlocal most
+        running.add(event.n)
+        most = max(most, len(running))
+        await asyncio.sleep(0.01)
+        running.remove(event.n)
+
+    async with lab.service(handlers):
+        published = await lab.publish(*(Asked(n=n) for n in range(30)))
+        await all_of(lab, "succeeded", "lab.answer", published)
+
+    assert most == 3
+
+
+async def test_stopping_lets_running_jobs_end(lab: Lab) -> None:
+    handlers, started = Handlers("lab"), asyncio.Event()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> int:
+        started.set()
+        await asyncio.sleep(0.3)
+        return event.n
+
+    async with lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=9))
+        await asyncio.wait_for(started.wait(), timeout=5)
+    job = await lab.job("lab.answer", asked.id)
+
+    assert job is not None
+    assert (job.state, job.attempt) == ("succeeded", 1)
+    await lab.settles("lab.answer")
+
+
+async def test_a_service_that_stopped_leaves_no_consumer_behind(lab: Lab) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> int:
+        return event.n
+
+    async with lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=1))
+        await lab.reaches("succeeded", "lab.answer", asked)
+        working = await lab.redis.xinfo_consumers("queue:{lab.answer}", "lab.answer")
+    stopped = await lab.redis.xinfo_consumers("queue:{lab.answer}", "lab.answer")
+
+    assert len(working) == 1
+    assert stopped == []
+
+
+async def test_what_does_not_end_within_the_grace_period_is_handed_back_without_an_attempt(
+    make_lab: MakeLab,
+) -> None:
+    lab = await make_lab(grace=timedelta(milliseconds=100), lease=timedelta(minutes=5))
+    handlers, runs, started = Handlers("lab"), list[int](), asyncio.Event()
+
+    @handlers.on(Asked, retry=Retry(attempts=1))
+    async def answer(event: Asked, job: Job) -> int:
+        runs.append(job.attempt)
+        started.set()
+        if len(runs) == 1:
+            await asyncio.sleep(60)
+        return event.n
+
+    async with lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=9))
+        await asyncio.wait_for(started.wait(), timeout=5)
+    handed_back = await lab.job("lab.answer", asked.id)
+    async with lab.service(handlers):
+        # Far sooner than the lease: it was handed back, nobody had to notice a death.
+        job = await lab.reaches("succeeded", "lab.answer", asked)
+        await lab.settles("lab.answer")
+
+    assert handed_back is not None
+    assert (handed_back.state, handed_back.attempt) == ("queued", 0)
+    assert (runs, job.attempt, job.attempts) == ([1, 1], 1, [])
