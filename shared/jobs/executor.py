@@ -18,7 +18,7 @@ from shared.contracts.catalogue import check
 from shared.jobs import keys, verdict
 from shared.jobs.handlers import Handler
 from shared.jobs.job import Job
-from shared.jobs.outcomes import TimeLimitExceeded
+from shared.jobs.outcomes import HandlerGaveUp, TimeLimitExceeded
 from shared.jobs.states import State
 from shared.jobs.store import Ending, JobStore
 from shared.jobs.verdict import Outcome
@@ -83,6 +83,12 @@ class Executor:
             event = check(handler.contract, attempt.envelope)
             async with limit:
                 returned = await handler.function(event, **self._arguments(attempt))
+        except asyncio.CancelledError as cancelled:
+            if _is_cancelled_from_outside():
+                raise
+            return verdict.of_error(handler, HandlerGaveUp(cancelled), attempt.number)
+        except SystemExit as left:
+            return verdict.of_error(handler, HandlerGaveUp(left), attempt.number)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
             if isinstance(error, TimeoutError) and limit.expired():
                 error = TimeLimitExceeded(handler.time_limit)
@@ -207,3 +213,9 @@ class Executor:
             _log.error("job.dead", reason=outcome.reason, **line)
         else:
             _log.warning("job.retrying", retry_in_s=round(outcome.wait / timedelta(seconds=1), 3), **line)
+
+
+def _is_cancelled_from_outside() -> bool:
+    """Whether somebody cancelled this task; a handler may also await what was cancelled elsewhere."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

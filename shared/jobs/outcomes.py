@@ -34,3 +34,11 @@ class TimeLimitExceeded(TrunklineError):
     def __init__(self, limit: timedelta) -> None:
         super().__init__(f"the handler ran longer than its time limit of {limit.total_seconds():g} s")
         self.limit = limit
+
+
+class HandlerGaveUp(TrunklineError):
+    """The handler left without returning or raising an error: SystemExit, or a cancellation of its own."""
+
+    def __init__(self, why: BaseException) -> None:
+        super().__init__(f"the handler ended with {type(why).__name__} {why}".rstrip())
+        self.__cause__ = why

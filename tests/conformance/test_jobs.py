@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from shared.contracts import encode_structured
 from shared.jobs import Handlers, Job, Reject, Retry, RetryAfter, Snooze
 from tests.conformance.conftest import Answered, Asked, Lab
@@ -249,3 +251,25 @@ async def test_a_result_that_is_too_large_ends_the_job_with_a_word_what_to_do(la
 
     assert job.error is not None
     assert "store it as a file" in job.error["message"]
+
+
+@pytest.mark.parametrize("way", [asyncio.CancelledError, SystemExit])
+async def test_a_handler_that_leaves_by_a_side_door_fails_and_takes_nobody_with_it(
+    lab: Lab, way: type[BaseException]
+) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked, retry=Retry(attempts=1))
+    async def answer(event: Asked) -> int:
+        if event.n == 1:
+            raise way
+        return event.n
+
+    async with lab.service(handlers):
+        leaving, staying = await lab.publish(Asked(n=1), Asked(n=2))
+        dead = await lab.reaches("dead", "lab.answer", leaving)
+        await lab.reaches("succeeded", "lab.answer", staying)
+        await lab.settles("lab.answer")
+
+    assert dead.error is not None
+    assert (dead.error["type"], way.__name__ in dead.error["message"]) == ("HandlerGaveUp", True)
