@@ -6,7 +6,7 @@ attributes. Services import from here, never from the files inside.
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
-from shared.contracts.envelope import Envelope, caused_id, envelope, new_id, wrap
+from shared.contracts.envelope import DELIVER_AT, EXPIRES_AT, Envelope, caused_id, envelope, new_id, wrap
 from shared.contracts.event import Address, EntityId, Event
 from shared.contracts.gateway import UserRegistered
 from shared.contracts.headers import decode_header, encode_header
@@ -24,6 +24,8 @@ CATALOGUE = Catalogue(UserRegistered, EmailRequested, EmailSent, EmailBounced)
 __all__ = [
     "BATCH_TYPE",
     "CATALOGUE",
+    "DELIVER_AT",
+    "EXPIRES_AT",
     "STRUCTURED_TYPE",
     "Address",
     "Catalogue",

@@ -14,7 +14,12 @@ from shared.errors import EnvelopeError, Problem
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_INSTANTS = ("time", "deliverat", "expirytime")
+DELIVER_AT = "deliverat"
+"""Extension: the instant before which no job of the event starts."""
+EXPIRES_AT = "expirytime"
+"""Extension: the instant after which no job of the event starts any more."""
+
+_INSTANTS = ("time", DELIVER_AT, EXPIRES_AT)
 _VALUE_MAX = 4096
 
 

@@ -1,5 +1,6 @@
 """WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
 
+from shared.jobs.control import CANCELLING, GONE, JobControl
 from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
 from shared.jobs.log import Change, Entry, JobLog
@@ -10,7 +11,9 @@ from shared.jobs.retry import Retry
 from shared.jobs.states import FINAL, Death, State
 
 __all__ = [
+    "CANCELLING",
     "FINAL",
+    "GONE",
     "Change",
     "Death",
     "Entry",
@@ -18,6 +21,7 @@ __all__ = [
     "HandlerRecord",
     "Handlers",
     "Job",
+    "JobControl",
     "JobLog",
     "JobReader",
     "JobRecord",

@@ -1,6 +1,10 @@
-"""The retries of one handler that are due, moved into its queue by whichever worker sees them first."""
+"""What becomes due for one handler: waits that are over are queued, cancellations handed on.
+
+Every worker of the handler looks; whoever sees a job first moves it.
+"""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -13,35 +17,38 @@ _LOOK_EVERY = timedelta(seconds=1)
 _LEAST_S = 0.005
 
 
-class DueRetries:
-    """Looks once a second, and sooner when it knows of a retry that is due sooner."""
+class DueJobs:
+    """Looks once a second, and sooner when it knows of a wait that is over sooner."""
 
-    def __init__(self, store: JobStore, handler: str) -> None:
+    def __init__(self, store: JobStore, handler: str, cancel: Callable[[Sequence[str]], None]) -> None:
         self._store = store
         self._handler = handler
+        self._cancel = cancel
         self._sooner = asyncio.Event()
         self._availability = Availability(get_logger().bind(handler=handler), "job.due")
 
     def expect(self, wait: timedelta) -> None:
-        """A retry will be due after `wait`."""
+        """A job will be due after `wait`."""
         if wait < _LOOK_EVERY:
             self._sooner.set()
 
     async def run(self) -> None:
-        """Move what is due, until cancelled."""
+        """Look until cancelled."""
         while True:
-            wait = await self._move()
+            wait = await self._look()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._sooner.wait(), timeout=max(wait.total_seconds(), _LEAST_S))
             self._sooner.clear()
 
-    async def _move(self) -> timedelta:
+    async def _look(self) -> timedelta:
         try:
-            moved, until_next = await self._store.move_due(self._handler)
+            due = await self._store.move_due(self._handler)
         except UNAVAILABLE as error:
             self._availability.lost(error)
             return _LOOK_EVERY
         self._availability.back()
-        if moved:
+        if due.to_cancel:
+            self._cancel(due.to_cancel)
+        if due.moved:
             return timedelta(0)
-        return min(until_next, _LOOK_EVERY) if until_next is not None else _LOOK_EVERY
+        return min(due.until_next, _LOOK_EVERY) if due.until_next is not None else _LOOK_EVERY

@@ -23,9 +23,14 @@ def running(handler: str) -> str:
     return f"running:{{{handler}}}"
 
 
-def retrying(handler: str) -> str:
-    """Sorted set: event ids of jobs that wait for their next attempt, by its instant in ms."""
-    return f"retrying:{{{handler}}}"
+def waiting(handler: str) -> str:
+    """Sorted set: event ids of jobs that wait for a retry or a later delivery, by its instant in ms."""
+    return f"waiting:{{{handler}}}"
+
+
+def cancelling(handler: str) -> str:
+    """Set: event ids of running jobs that are to be cancelled."""
+    return f"cancelling:{{{handler}}}"
 
 
 def dead(handler: str) -> str:

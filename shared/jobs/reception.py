@@ -5,6 +5,7 @@ It is the bus's Receiver. It never takes more than can run, and keeps the leases
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
@@ -13,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.bus import Delivery
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.contracts import decode_structured
-from shared.jobs.due import DueRetries
+from shared.jobs.due import DueJobs
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.finisher import Finisher
 from shared.jobs.handlers import Handler
@@ -34,7 +35,9 @@ class Reception:
         self._executor = executor
         self._store = store
         self._finisher = Finisher(store, handler.name)
-        self._due = DueRetries(store, handler.name)
+        self._due = DueJobs(store, handler.name, self.cancel)
+        self._in_handler: dict[str, asyncio.Task[None]] = {}
+        self._to_cancel: set[str] = set()
         self._lease_s = lease.total_seconds()
         self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
         self._room = asyncio.Event()
@@ -44,7 +47,7 @@ class Reception:
         self._log = get_logger().bind(handler=handler.name)
 
     def start(self) -> None:
-        """Begin to keep leases, and to queue the retries that are due."""
+        """Begin to keep leases, and to queue what is due."""
         self._tasks = [asyncio.create_task(self._renew()), asyncio.create_task(self._due.run())]
 
     @property
@@ -73,6 +76,14 @@ class Reception:
         """Take on nothing more; what is delivered from now on is handed back."""
         self._draining = True
         self._room.set()
+
+    def cancel(self, event_ids: Sequence[str]) -> None:
+        """End these jobs, as far as they run here: their handlers get CancelledError."""
+        for event_id in event_ids:
+            task = self._in_handler.get(event_id)
+            if task is not None and event_id not in self._to_cancel:
+                self._to_cancel.add(event_id)
+                task.cancel()
 
     async def drain(self, grace: timedelta) -> None:
         """Let what runs end within `grace`, hand the rest back without counting its attempt."""
@@ -126,6 +137,7 @@ class Reception:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         delivery, event_id, _ = self._running.pop(task)
+        self._to_cancel.discard(event_id)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours, not of a handler: the message is delivered again after its lease.
@@ -134,7 +146,7 @@ class Reception:
 
     async def _run(self, attempt: Attempt, delivery: Delivery) -> None:
         try:
-            ending = await self._executor.run(attempt)
+            ending = await self._handle(attempt)
         except asyncio.CancelledError:
             await self._give_up(attempt, delivery)
             raise
@@ -145,6 +157,22 @@ class Reception:
         else:
             self._log.warning("job.fenced", job_id=attempt.job_id, attempt=attempt.number)
             delivery.intake.forget(delivery)
+
+    async def _handle(self, attempt: Attempt) -> Ending:
+        """The attempt's ending; CancelledError only when the process ends before it."""
+        event_id = attempt.envelope.id
+        task = asyncio.current_task()
+        if task is not None:
+            self._in_handler[event_id] = task
+        try:
+            return await self._executor.run(attempt)
+        except asyncio.CancelledError:
+            if event_id not in self._to_cancel:
+                raise
+            self._log.info("job.cancelled", job_id=attempt.job_id, attempt=attempt.number)
+            return Ending(event_id=event_id, attempt=attempt.number, state=State.CANCELLED.value)
+        finally:
+            del self._in_handler[event_id]
 
     async def _give_up(self, attempt: Attempt, delivery: Delivery) -> None:
         """The process ends before the job does: somebody else runs it, as if this attempt had not been."""

@@ -13,7 +13,8 @@ from msgpack import Packer
 
 from shared.bus import Delivery
 from shared.bus.redis_streams import RedisClient, script
-from shared.contracts import encode_structured
+from shared.clock import from_rfc3339
+from shared.contracts import DELIVER_AT, EXPIRES_AT, encode_structured
 from shared.jobs import keys
 from shared.jobs.handlers import Handler
 
@@ -28,6 +29,14 @@ class Verdict(NamedTuple):
     attempt: int
     event: bytes
     """The stored event, when the delivery was a mere reference to its job."""
+
+
+class Due(NamedTuple):
+    """What became due: how many jobs were queued, when the next will be, and which are to be cancelled."""
+
+    moved: int
+    until_next: timedelta | None
+    to_cancel: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +81,12 @@ class JobStore:
     async def claim(self, handler: Handler, deliveries: Sequence[Delivery]) -> list[Verdict]:
         """Which of these run now; those are this worker's for a lease from now."""
         now_ms = time.time_ns() // 1_000_000
-        names = [keys.running(handler.name), keys.dead(handler.name), keys.LOG]
+        names = [
+            keys.running(handler.name),
+            keys.waiting(handler.name),
+            keys.dead(handler.name),
+            keys.LOG,
+        ]
         names += [keys.job(handler.name, delivery.event_id) for delivery in deliveries]
         terms = self._terms
         message = (
@@ -89,7 +103,13 @@ class JobStore:
 
     async def finish(self, handler: str, endings: Sequence[Ending]) -> list[bool]:
         """End these attempts; False for each that is another worker's by now."""
-        names = [keys.running(handler), keys.retrying(handler), keys.dead(handler), keys.LOG]
+        names = [
+            keys.running(handler),
+            keys.waiting(handler),
+            keys.dead(handler),
+            keys.cancelling(handler),
+            keys.LOG,
+        ]
         names += [keys.job(handler, ending.event_id) for ending in endings]
         attempts = [
             (
@@ -113,11 +133,15 @@ class JobStore:
         message = (self._terms.worker, _ms(self._terms.lease), jobs)
         return [bool(verdict) for verdict in await self._renew(names, [_pack(message)])]
 
-    async def move_due(self, handler: str) -> tuple[int, timedelta | None]:
-        """Queue the retries that are due: how many, and how long until the next one."""
-        names = [keys.retrying(handler), keys.queue(handler), keys.LOG]
-        moved, next_ms = await self._due(names, [handler, keys.job(handler, ""), _DUE_MOST])
-        return moved, timedelta(milliseconds=next_ms) if next_ms >= 0 else None
+    async def move_due(self, handler: str) -> "Due":
+        """Queue the jobs whose wait is over, and learn what else is to be done now."""
+        names = [keys.waiting(handler), keys.queue(handler), keys.LOG, keys.cancelling(handler)]
+        moved, next_ms, to_cancel = await self._due(names, [handler, keys.job(handler, ""), _DUE_MOST])
+        return Due(
+            moved=moved,
+            until_next=timedelta(milliseconds=next_ms) if next_ms >= 0 else None,
+            to_cancel=[event_id.decode() for event_id in to_cancel],
+        )
 
     async def bury(self, handler: Handler, event_id: str, fields: Sequence[str | bytes]) -> bool:
         """Make a dead job of bytes that are no event; False when they are one already."""
@@ -135,7 +159,7 @@ class JobStore:
 def _claim_of(delivery: Delivery, now_ms: int) -> tuple[str | bytes | int, ...]:
     envelope = delivery.envelope
     if envelope is None:
-        return (delivery.event_id, delivery.token, b"", "", now_ms, "")
+        return (delivery.event_id, delivery.token, b"", "", now_ms, "", 0, 0)
     return (
         envelope.id,
         delivery.token,
@@ -143,7 +167,14 @@ def _claim_of(delivery: Delivery, now_ms: int) -> tuple[str | bytes | int, ...]:
         envelope.type,
         now_ms,
         envelope.traceparent or "",
+        _instant_ms(envelope.attributes.get(DELIVER_AT)),
+        _instant_ms(envelope.attributes.get(EXPIRES_AT)),
     )
+
+
+def _instant_ms(text: str | None) -> int:
+    """The instant in ms since the epoch, 0 for none; an envelope holds only instants that can be read."""
+    return round(from_rfc3339(text).timestamp() * 1000) if text else 0
 
 
 def _ms(duration: timedelta) -> int:

@@ -176,7 +176,7 @@ async def test_a_retry_waits_in_redis_and_comes_as_a_reference_with_its_event(re
     reference = Delivery(NOWHERE, token="q", channel="queue", handle=b"", event_id=fields[b"job"].decode())
     (verdict,) = await ann.claim(HANDLER, [reference])
 
-    assert (early[0], copy_of_the_event, late) == (0, 0, (1, None))
+    assert (early.moved, copy_of_the_event, late.moved, late.until_next) == (0, 0, 1, None)
     assert verdict.attempt == 2
     assert EVENT.id.encode() in verdict.event
 
@@ -197,4 +197,4 @@ async def test_everything_that_a_job_leaves_behind_ends_by_itself(redis: Any) ->
     finished_ttl = await redis.pttl(f"job:{{lab.answer}}:{EVENT.id}")
 
     assert 0 < finished_ttl <= 3_600_000 < running_ttl
-    assert await redis.exists("running:{lab.answer}", "retrying:{lab.answer}", "dead:{lab.answer}") == 0
+    assert await redis.exists("running:{lab.answer}", "waiting:{lab.answer}", "dead:{lab.answer}") == 0

@@ -1,7 +1,8 @@
 -- Decides for a batch of deliveries of one handler which jobs run now, and makes those running.
--- KEYS: running set, dead set, log, then the job hash of each delivery.
+-- KEYS: running set, waiting set, dead set, log, then the job hash of each delivery.
 -- ARGV[1]: msgpack {handler, service, version, worker, max_attempts, lease_ms, dead_ttl_ms, deliveries}, where a
---   delivery is {event_id, token, event, event_type, queued_ms, traceparent}; '' stands for not known.
+--   delivery is {event_id, token, event, event_type, queued_ms, traceparent, deliver_ms, expires_ms}; '' and 0
+--   stand for not given.
 -- Returns for each delivery {attempt, event}: attempt > 0 runs, 0 is done with already (acknowledge it),
 --   -1 belongs to a live worker (leave it). The event is given back to a mere reference.
 -- The same worker may claim the same message again (its reply was lost): it gets the same attempt.
@@ -13,12 +14,29 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local POISON_CRASHES = 3
 local verdicts, changes = {}, {}
 
-local function bury(key, event_id, attempt, reason, failure)
-  redis.call('HSET', key, 'state', 'dead', 'reason', reason, 'error', failure, 'finished_at', now)
+local function finish(key, event_id, attempt, state, reason)
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'finished_at', now)
   redis.call('PEXPIRE', key, dead_ttl_ms)
   redis.call('ZREM', KEYS[1], event_id)
-  redis.call('ZADD', KEYS[2], now, event_id)
-  changes[#changes + 1] = {event_id, 'dead', attempt}
+  changes[#changes + 1] = {event_id, state, attempt}
+end
+
+local function bury(key, event_id, attempt, reason, failure)
+  redis.call('HSET', key, 'error', failure)
+  redis.call('ZADD', KEYS[3], now, event_id)
+  finish(key, event_id, attempt, 'dead', reason)
+end
+
+local function is_over(expires_ms)
+  return expires_ms > 0 and expires_ms <= now
+end
+
+-- A job that is to be delivered later waits as a retry does; its message is done with.
+local function delay(key, event_id, deliver_ms)
+  redis.call('HSET', key, 'state', 'queued', 'attempt', 0, 'due_at', deliver_ms)
+  redis.call('PEXPIREAT', key, deliver_ms + dead_ttl_ms)
+  redis.call('ZADD', KEYS[2], deliver_ms, event_id)
+  changes[#changes + 1] = {event_id, 'queued', 0}
 end
 
 local function run(key, event_id, token, attempt)
@@ -36,6 +54,7 @@ local function lost(key, event_id, job)
   local ended = cjson.encode({attempt = tonumber(job[2]), worker = job[3] or '', version = job[6] or '',
     started_at = tonumber(job[7]) or 0, finished_at = now, error = cjson.decode(failure)})
   local before = job[8] and (job[8] .. '\n') or ''
+  if job[9] then return finish(key, event_id, tonumber(job[2]), 'cancelled', '') end
   local crashes = redis.call('HINCRBY', key, 'crashes', 1)
   redis.call('HSET', key, 'attempts', before .. ended, 'error', failure)
   local attempt = tonumber(job[2])
@@ -47,18 +66,30 @@ end
 for i = 1, #deliveries do
   local d = deliveries[i]
   local event_id, token, event = d[1], d[2], d[3]
-  local key = KEYS[3 + i]
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'token', 'event', 'version', 'started_at', 'attempts')
+  local key = KEYS[4 + i]
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'token', 'event', 'version', 'started_at',
+    'attempts', 'cancel_requested', 'due_at', 'expires_at')
   local state, attempt = job[1], 0
   if not state then
     if event ~= '' then
       redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
         'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', event)
       redis.call('PEXPIRE', key, dead_ttl_ms)
-      attempt = run(key, event_id, token, 1)
+      if d[8] > 0 then redis.call('HSET', key, 'expires_at', d[8]) end
+      if is_over(d[8]) then
+        finish(key, event_id, 0, 'expired', 'expired')
+      elseif d[7] > now then
+        delay(key, event_id, d[7])
+      else
+        attempt = run(key, event_id, token, 1)
+      end
     end
   elseif state == 'queued' then
-    attempt = run(key, event_id, token, tonumber(job[2] or '0') + 1)
+    if is_over(tonumber(job[11] or '0')) then
+      finish(key, event_id, tonumber(job[2] or '0'), 'expired', 'expired')
+    elseif tonumber(job[10] or '0') <= now then
+      attempt = run(key, event_id, token, tonumber(job[2] or '0') + 1)
+    end
   elseif state == 'running' then
     local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
     if job[3] == worker and job[4] == token then
@@ -74,6 +105,6 @@ for i = 1, #deliveries do
 end
 
 if #changes > 0 then
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
+  redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
 end
 return verdicts

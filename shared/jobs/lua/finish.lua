@@ -1,5 +1,5 @@
 -- Ends a batch of attempts of one handler.
--- KEYS: running set, retrying set, dead set, log, then the job hash of each attempt.
+-- KEYS: running set, waiting set, dead set, cancelling set, log, then the job hash of each attempt.
 -- ARGV[1]: msgpack {handler, worker, result_ttl_ms, dead_ttl_ms, attempts}, where an attempt is
 --   {event_id, attempt, state, wait_ms, counts, fields, ended}: wait_ms before the next one (state retrying),
 --   counts 0 when the attempt is not to be counted, fields flat name, value, ... for the hash, ended the record
@@ -13,10 +13,15 @@ local verdicts, changes = {}, {}
 
 for i = 1, #attempts do
   local event_id, attempt, state, wait_ms, counts, fields, ended = unpack(attempts[i])
-  local key = KEYS[4 + i]
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'attempts')
+  local key = KEYS[5 + i]
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'attempts', 'cancel_requested')
   local mine = job[3] == worker and tonumber(job[2]) == attempt
   if mine and job[1] == 'running' then
+    if job[5] then
+      redis.call('SREM', KEYS[4], event_id)
+      -- It was to be cancelled and did not end: it shall not run again.
+      if state == 'retrying' or state == 'queued' then state, counts = 'cancelled', 1 end
+    end
     if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
     if ended ~= '' then
       redis.call('HSET', key, 'attempts', job[4] and (job[4] .. '\n' .. ended) or ended)
@@ -35,11 +40,11 @@ for i = 1, #attempts do
     verdicts[i] = 1
   else
     -- The same call again (its reply was lost) finds its own work done.
-    verdicts[i] = (mine and job[1] == state) and 1 or 0
+    verdicts[i] = (mine and (job[1] == state or job[1] == 'cancelled')) and 1 or 0
   end
 end
 
 if #changes > 0 then
-  redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
+  redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
 end
 return verdicts

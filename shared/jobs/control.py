@@ -1,0 +1,38 @@
+"""Orders to single jobs, from outside any worker: cancel one, run one again."""
+
+from datetime import timedelta
+
+from shared.bus.redis_streams import RedisClient, script
+from shared.jobs import keys
+
+CANCELLING = "cancelling"
+"""What `cancel` answers for a running job: its worker will end it."""
+GONE = "gone"
+"""What `replay` answers when nobody knows the job's event any more."""
+
+
+class JobControl:
+    """Works with all workers down, too: what is ordered is done when one is back."""
+
+    def __init__(self, redis: RedisClient, *, keep: timedelta) -> None:
+        self._cancel = script(redis, "shared.jobs.lua", "cancel")
+        self._replay = script(redis, "shared.jobs.lua", "replay")
+        self._keep_ms = round(keep.total_seconds() * 1000)
+
+    async def cancel(self, handler: str, event_id: str, *, event_type: str) -> str:
+        """The state of the job now: `cancelled`, `cancelling`, or the final state that it had before."""
+        names = [keys.waiting(handler), keys.cancelling(handler), keys.LOG, keys.job(handler, event_id)]
+        answer = await self._cancel(names, [handler, event_id, event_type, self._keep_ms])
+        return answer.decode()
+
+    async def replay(
+        self, handler: str, event_id: str, *, event_type: str, service: str, max_attempts: int, event: bytes
+    ) -> str:
+        """The state of the job now: `queued`, a state in which nothing ended yet, `succeeded`, or `gone`.
+
+        `event` is its CloudEvents JSON, for a job that Redis has forgotten; empty when unknown.
+        """
+        names = [keys.dead(handler), keys.queue(handler), keys.LOG, keys.job(handler, event_id)]
+        arguments = [handler, event_id, event, event_type, service, max_attempts, self._keep_ms]
+        answer = await self._replay(names, arguments)
+        return answer.decode()
