@@ -14,7 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.drain import Drain
+from gateway.expiry import Expiry
 from gateway.faults import Faults
+from gateway.idempotency import Idempotency
 from gateway.jobs import Jobs
 from gateway.keys import KeyCheck, refuse_open_routes
 from gateway.ledger import Ledger
@@ -25,14 +27,25 @@ from gateway.parts import Parts
 from gateway.problems import Problems, answer_refusal
 from gateway.recorder import Recorder
 from gateway.relay import Relay
-from gateway.routes import asyncapi, dead, emails, events, handlers, health, jobs, problems, users
+from gateway.routes import (
+    asyncapi,
+    dead,
+    emails,
+    events,
+    handlers,
+    health,
+    job_control,
+    jobs,
+    problems,
+    users,
+)
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
 from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
-from shared.jobs import JobLog, JobReader, Registry
+from shared.jobs import JobControl, JobLog, JobReader, Registry
 from shared.telemetry import Metrics, TraceMiddleware, Tracing, configure_tracing, get_logger
 
 _FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
@@ -62,13 +75,14 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             Middleware(Problems),
             Middleware(KeyCheck, keys=None if settings.api_auth == "off" else settings.api_keys),
             Middleware(BodyLimit, body_max=settings.body_max),
+            Middleware(Idempotency, ttl=settings.idempotency_ttl),
         ],
     )
     app.state.drain = drain
     app.router.routes.append(events.straight)
-    for resource in (events, users, emails, jobs, dead, handlers, asyncapi, problems, health):
+    for resource in (events, users, emails, jobs, job_control, dead, handlers, asyncapi, problems, health):
         app.include_router(resource.router)
-    app.openapi = lambda: describe(app)
+    app.openapi = lambda: describe(app, answers_kept_for=settings.idempotency_ttl)
     refuse_open_routes(app)
     return app
 
@@ -95,6 +109,7 @@ def _lifespan(
             live = await stack.enter_async_context(LiveJobs(log))
             drain.on_begin(live.stop)
             await stack.enter_async_context(Recorder(log, reader, registry, engine))
+            await stack.enter_async_context(Expiry(engine))
             metrics.watch(
                 "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting
             )
@@ -107,6 +122,7 @@ def _lifespan(
                 jobs=Jobs(registry, reader, engine),
                 live=live,
                 registry=registry,
+                control=JobControl(redis, keep=settings.dead_ttl),
                 stream_slots=StreamSlots(settings.streams_per_key),
                 tracing=tracing,
                 metrics=metrics,

@@ -14,7 +14,7 @@ from gateway.relay import Relay
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
 from shared.bus import Bus
-from shared.jobs import Registry
+from shared.jobs import JobControl, Registry
 from shared.telemetry import Metrics, Tracing
 
 
@@ -30,6 +30,7 @@ class Parts:
     jobs: Jobs
     live: LiveJobs
     registry: Registry
+    control: JobControl
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -53,6 +54,10 @@ async def _live(request: Request) -> LiveJobs:
     return parts_of(request).live
 
 
+async def _control(request: Request) -> JobControl:
+    return parts_of(request).control
+
+
 async def _registry(request: Request) -> Registry:
     return parts_of(request).registry
 
@@ -68,6 +73,7 @@ async def _engine(request: Request) -> AsyncEngine:
 LedgerDep = Annotated[Ledger, Depends(_ledger)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 LiveDep = Annotated[LiveJobs, Depends(_live)]
+ControlDep = Annotated[JobControl, Depends(_control)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]

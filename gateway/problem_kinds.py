@@ -31,6 +31,12 @@ INVALID_EVENT: Final = Kind(
 BAD_REQUEST: Final = Kind(
     "bad-request", 400, "The request is malformed", "The request breaks HTTP, or was cut off."
 )
+INVALID_IDEMPOTENCY_KEY: Final = Kind(
+    "invalid-idempotency-key",
+    400,
+    "The Idempotency-Key is malformed",
+    'Send one key of 1 to 255 printable ASCII characters, best in quotes: Idempotency-Key: "8e03978e-40d5".',
+)
 MISSING_KEY: Final = Kind(
     "missing-key", 401, "An API key is needed", "Send the header Authorization: Bearer <key>."
 )
@@ -70,6 +76,12 @@ ID_TAKEN: Final = Kind(
     "Another event has this id",
     "An event of this id but with other content was accepted before. Nothing of the request was accepted.",
 )
+IDEMPOTENCY_KEY_IN_FLIGHT: Final = Kind(
+    "idempotency-key-in-flight",
+    409,
+    "A request with this Idempotency-Key is in flight",
+    "Repeat the same request after Retry-After seconds; it gets the answer of the one that is in flight.",
+)
 BODY_TOO_LARGE: Final = Kind(
     "body-too-large", 413, "The body is too large", "The setting BODY_MAX limits a request's body."
 )
@@ -85,6 +97,13 @@ UNSUPPORTED_MEDIA_TYPE: Final = Kind(
 INVALID: Final = Kind(
     "invalid", 422, "The request does not fit its schema", "Each entry of `errors` points to one fault."
 )
+IDEMPOTENCY_KEY_REUSED: Final = Kind(
+    "idempotency-key-reused",
+    422,
+    "The Idempotency-Key belongs to another request",
+    "A key stands for one request: same path, query, content type, ce- headers and body, byte for byte. "
+    "Send a new request with a new key.",
+)
 UNKNOWN_TYPE: Final = Kind(
     "unknown-type", 422, "No such event type", "The member `known` lists the types that are accepted."
 )
@@ -96,6 +115,24 @@ TOO_MANY_STREAMS: Final = Kind(
     429,
     "Too many streams are open",
     "Each API key may follow STREAMS_PER_KEY jobs at a time. Close one, or ask for the job's state instead.",
+)
+JOB_NOT_LIVE: Final = Kind(
+    "job-is-final",
+    409,
+    "The job has ended",
+    "What has ended cannot be cancelled; `detail` tells how.",
+)
+JOB_NOT_ENDED: Final = Kind(
+    "job-cannot-run-again",
+    409,
+    "The job did not fail",
+    "Only a dead, cancelled or expired job runs again; publish a new event for another run.",
+)
+EVENT_GONE: Final = Kind(
+    "event-gone",
+    409,
+    "The job's event is not known",
+    "What came was no event (see the dead letter's raw bytes), or it was removed. Publish it again.",
 )
 INTERNAL: Final = Kind(
     "internal", 500, "We failed", "A defect of ours; give `trace_id` to who runs this system."
@@ -113,6 +150,7 @@ KINDS: Final = {
         MALFORMED_JSON,
         INVALID_EVENT,
         BAD_REQUEST,
+        INVALID_IDEMPOTENCY_KEY,
         MISSING_KEY,
         WRONG_KEY,
         KEY_IN_QUERY,
@@ -122,13 +160,18 @@ KINDS: Final = {
         CONFLICT,
         DUPLICATE_EMAIL,
         ID_TAKEN,
+        IDEMPOTENCY_KEY_IN_FLIGHT,
         BODY_TOO_LARGE,
         EVENT_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         INVALID,
+        IDEMPOTENCY_KEY_REUSED,
         UNKNOWN_TYPE,
         INVALID_DATA,
         TOO_MANY_STREAMS,
+        JOB_NOT_LIVE,
+        JOB_NOT_ENDED,
+        EVENT_GONE,
         INTERNAL,
         UNAVAILABLE,
     )

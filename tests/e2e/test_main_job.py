@@ -167,3 +167,41 @@ async def test_an_event_shows_its_jobs_and_what_they_caused(outside: Outside) ->
 
     assert [(job["handler"], job["state"]) for job in shown["jobs"]] == [("email.send_welcome", "succeeded")]
     assert [event["type"] for event in shown["caused"]] == ["email.sent"]
+
+
+async def test_a_job_that_waits_for_a_retry_is_cancelled_and_run_again(
+    system: System, outside: Outside
+) -> None:
+    busy = f"busy.{uuid4().hex[:8]}@example.com"
+    mail = {"to": busy, "subject": "Hello", "text": "Are you there?"}
+    requested = (await outside.http.post("/v1/emails", json=mail)).json()
+    (link,) = requested["jobs"]
+
+    async def refused_once() -> bool:
+        job = (await outside.http.get(link["href"])).json()
+        return job["state"] == "retrying"
+
+    await until(refused_once)
+    cancelled = await outside.http.post(f"{link['href']}/cancel")
+    again = await outside.http.post(f"{link['href']}/cancel")
+    job = await outside.final(link["id"])
+    retried = await outside.http.post(f"{link['href']}/retry")
+    await until(refused_once)
+    done = await outside.http.post(f"/v1/jobs/email.send:{uuid4()}/cancel")
+
+    assert (cancelled.status_code, cancelled.json()["state"], job["state"]) == (202, "cancelled", "cancelled")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/job-is-final")
+    assert (retried.status_code, retried.json()["state"]) == (202, "queued")
+    assert done.status_code == 404
+    assert system.mails_to(busy) == []
+    await outside.http.post(f"{link['href']}/cancel")
+
+
+async def test_a_job_that_succeeded_does_not_run_again(outside: Outside) -> None:
+    registered = (await outside.http.post("/v1/users", json={"name": "Ada", "email": address()})).json()
+    (link,) = registered["jobs"]
+    await outside.final(link["id"])
+
+    retried = await outside.http.post(f"{link['href']}/retry")
+
+    assert (retried.status_code, retried.json()["type"]) == (409, "/problems/job-cannot-run-again")

@@ -1,0 +1,95 @@
+"""Orders to single jobs over HTTP: cancel one, run one again."""
+
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Response, status
+from pydantic import BaseModel
+
+from gateway.jobs import Jobs
+from gateway.keys import Scope, needs
+from gateway.ledger import Ledger
+from gateway.parts import ControlDep, JobsDep, LedgerDep
+from gateway.problem_kinds import EVENT_GONE, JOB_NOT_ENDED, JOB_NOT_LIVE, NOT_FOUND
+from gateway.problems import Refused, documented
+from gateway.uuids import as_uuid
+from shared.contracts import encode_structured
+from shared.jobs import CANCELLING, GONE, State
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.OPERATE)])
+
+_CANCELLED: Final = (CANCELLING, State.CANCELLED)
+_MAY_RUN_AGAIN: Final = (State.DEAD, State.CANCELLED, State.EXPIRED)
+
+
+class Ordered(BaseModel):
+    """The job after the order: `cancelling` while a worker still has to end it."""
+
+    id: str
+    state: str
+
+
+@router.post(
+    "/{job_id}/cancel",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=Ordered,
+    responses=documented(NOT_FOUND, JOB_NOT_LIVE),
+)
+async def cancel_job(job_id: str, jobs: JobsDep, control: ControlDep) -> Response:
+    """Cancel a job that is not final, also while no worker lives; a running handler is told to stop."""
+    job = await _known(job_id, jobs)
+    if State(job["state"]).is_final:
+        raise Refused(JOB_NOT_LIVE, f"the job is {job['state']}")
+    state = await control.cancel(job["handler"], job["event_id"], event_type=job["event_type"])
+    if state not in _CANCELLED:
+        raise Refused(JOB_NOT_LIVE, f"the job is {state}")
+    return _ordered(job_id, state)
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=Ordered,
+    responses=documented(NOT_FOUND, JOB_NOT_ENDED, EVENT_GONE),
+)
+async def retry_job(job_id: str, jobs: JobsDep, ledger: LedgerDep, control: ControlDep) -> Response:
+    """Run a dead, cancelled or expired job again: the same event, fresh attempts."""
+    job = await _known(job_id, jobs)
+    if job["state"] not in _MAY_RUN_AGAIN:
+        raise Refused(JOB_NOT_ENDED, f"the job is {job['state']}")
+    state = await control.replay(
+        job["handler"],
+        job["event_id"],
+        event_type=job["event_type"],
+        service=job["service"],
+        max_attempts=job["max_attempts"],
+        event=await _event_of(job, jobs, ledger),
+    )
+    if state == GONE:
+        raise Refused(EVENT_GONE, "what came was no event, or nobody has it any more")
+    if state != State.QUEUED:
+        raise Refused(JOB_NOT_ENDED, f"the job is {state}")
+    return _ordered(job_id, state)
+
+
+async def _known(job_id: str, jobs: Jobs) -> dict[str, Any]:
+    job = await jobs.get(job_id)
+    if job is None:
+        raise Refused(NOT_FOUND, f"no job has the id {job_id}")
+    return job
+
+
+async def _event_of(job: dict[str, Any], jobs: Jobs, ledger: Ledger) -> bytes:
+    """The job's event as CloudEvents JSON, from the ledger or the dead letter; empty when neither has it."""
+    event_id = as_uuid(job["event_id"])
+    entry = await ledger.find(event_id) if event_id else None
+    if entry is not None:
+        return encode_structured(entry.envelope)
+    letter = await jobs.history.dead_letter(job["id"])
+    return msgspec.json.encode(letter["event"]) if letter and letter["event"] else b""
+
+
+def _ordered(job_id: str, state: str) -> Response:
+    body = msgspec.json.encode({"id": job_id, "state": state})
+    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"}
+    return Response(body, status.HTTP_202_ACCEPTED, headers, media_type="application/json")
