@@ -32,7 +32,7 @@ from shared.jobs.registry import WorkerRecord, started_at
 from shared.jobs.store import JobStore, Terms
 from shared.jobs.worker import Worker
 from shared.settings import Settings
-from shared.telemetry import Metrics, Tracing, configure_logging, configure_tracing, get_logger
+from shared.telemetry import LoopWatch, Metrics, Tracing, configure_logging, configure_tracing, get_logger
 
 # FastStream takes None for silence, though the type says otherwise; our own lines tell more.
 _SILENT: Any = None
@@ -89,6 +89,9 @@ class Service(FastStream):
         settings = self.settings
         worker_id = f"{self.name}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         configure_logging(self.name, level=settings.log_level, format=settings.log_format)
+        watch = LoopWatch(settings.loop_blocked_after)
+        await watch.start()
+        self._stack.push_async_callback(watch.stop)
         tracing = configure_tracing(self.name, VERSION, worker_id)
         self._stack.push_async_callback(tracing.close)
         metrics = Metrics(service=self.name, version=VERSION)

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """How long a finished job can be read from Redis."""
     dead_ttl: Duration = timedelta(days=30)
     """How long a dead job can be read from Redis, and replayed."""
+    loop_blocked_after: Duration = timedelta(seconds=1)
+    """How long one function may hold the event loop before a warning with its stack is logged."""
     metrics_port: int | None = None
     """Where /livez, /readyz and /metrics are served; none when unset (the gateway has its own port)."""
     metrics_host: str = "127.0.0.1"

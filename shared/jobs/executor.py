@@ -25,6 +25,8 @@ from shared.jobs.verdict import Outcome
 from shared.telemetry import Metrics, Span, Tracing, get_logger
 
 _PUBLISH_BACKOFF_S = (0.05, 2.0)
+# What the metrics call an attempt that was cancelled: by an order, a drain or a lost lease.
+_INTERRUPTED = "interrupted"
 
 _log = get_logger()
 
@@ -63,18 +65,22 @@ class Executor:
         """The attempt's ending; everything that the handler raises is part of it, but for being cancelled."""
         started = time.monotonic()
         started_ms = time.time_ns() // 1_000_000
+        ended_as = _INTERRUPTED
         self.metrics.job_started(attempt.handler.name)
-        with (
-            self._span(attempt) as span,
-            structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
-        ):
-            outcome = await self._outcome(attempt)
-            caused = await self._publish(attempt, outcome)
-            if outcome.failure is not None:
-                span.fail(outcome.failure.type, outcome.failure.message)
-            took_s = time.monotonic() - started
-            self._tell(attempt, outcome, took_s)
-        return self._ending(attempt, outcome, caused, started_ms, span)
+        try:
+            with (
+                self._span(attempt) as span,
+                structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
+            ):
+                outcome = await self._outcome(attempt)
+                caused = await self._publish(attempt, outcome)
+                if outcome.failure is not None:
+                    span.fail(outcome.failure.type, outcome.failure.message)
+                ended_as = outcome.state.value
+                self._tell(attempt, outcome, time.monotonic() - started)
+            return self._ending(attempt, outcome, caused, started_ms, span)
+        finally:
+            self.metrics.job_finished(attempt.handler.name, ended_as, time.monotonic() - started)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         handler = attempt.handler
@@ -197,7 +203,6 @@ class Executor:
         )
 
     def _tell(self, attempt: Attempt, outcome: Outcome, took_s: float) -> None:
-        self.metrics.job_finished(attempt.handler.name, outcome.state.value, took_s)
         failure = outcome.failure
         line: dict[str, Any] = {
             "handler": attempt.handler.name,

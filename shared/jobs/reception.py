@@ -38,6 +38,7 @@ class Reception:
         self._due = DueJobs(store, handler.name, self.cancel)
         self._in_handler: dict[str, asyncio.Task[None]] = {}
         self._to_cancel: set[str] = set()
+        self._lost: set[str] = set()
         self._lease_s = lease.total_seconds()
         self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
         self._room = asyncio.Event()
@@ -79,10 +80,13 @@ class Reception:
 
     def cancel(self, event_ids: Sequence[str]) -> None:
         """End these jobs, as far as they run here: their handlers get CancelledError."""
+        self._end(event_ids, self._to_cancel)
+
+    def _end(self, event_ids: Sequence[str], why: set[str]) -> None:
         for event_id in event_ids:
             task = self._in_handler.get(event_id)
-            if task is not None and event_id not in self._to_cancel:
-                self._to_cancel.add(event_id)
+            if task is not None and event_id not in why:
+                why.add(event_id)
                 task.cancel()
 
     async def drain(self, grace: timedelta) -> None:
@@ -138,6 +142,7 @@ class Reception:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         delivery, event_id, _ = self._running.pop(task)
         self._to_cancel.discard(event_id)
+        self._lost.discard(event_id)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours, not of a handler: the message is delivered again after its lease.
@@ -150,7 +155,7 @@ class Reception:
         except asyncio.CancelledError:
             await self._give_up(attempt, delivery)
             raise
-        if await self._finisher.finish(ending):
+        if ending is not None and await self._finisher.finish(ending):
             delivery.intake.ack(delivery)
             if ending.state == State.RETRYING:
                 self._due.expect(ending.wait)
@@ -158,8 +163,8 @@ class Reception:
             self._log.warning("job.fenced", job_id=attempt.job_id, attempt=attempt.number)
             delivery.intake.forget(delivery)
 
-    async def _handle(self, attempt: Attempt) -> Ending:
-        """The attempt's ending; CancelledError only when the process ends before it."""
+    async def _handle(self, attempt: Attempt) -> Ending | None:
+        """The attempt's ending; None when another has the job, CancelledError when the process ends."""
         event_id = attempt.envelope.id
         task = asyncio.current_task()
         if task is not None:
@@ -167,6 +172,8 @@ class Reception:
         try:
             return await self._executor.run(attempt)
         except asyncio.CancelledError:
+            if event_id in self._lost:
+                return None
             if event_id not in self._to_cancel:
                 raise
             self._log.info("job.cancelled", job_id=attempt.job_id, attempt=attempt.number)
@@ -226,9 +233,12 @@ class Reception:
             if not jobs:
                 continue
             try:
-                await self._store.renew(self.handler.name, jobs)
+                kept = await self._store.renew(self.handler.name, jobs)
             except UNAVAILABLE as error:
-                self._log.warning("job.renew_failed", jobs=len(jobs), error=str(error) or repr(error))
+                self._log.warning("job.renew_failed", jobs=len(jobs), error=str(error))
+                continue
+            lost = [event_id for (event_id, _), mine in zip(jobs, kept, strict=True) if not mine]
+            self._end(lost, self._lost)
 
 
 async def _hand_back(deliveries: list[Delivery]) -> None:

@@ -2,6 +2,7 @@
 
 from shared.telemetry import names
 from shared.telemetry.logs import LogFormat, configure_logging, get_logger
+from shared.telemetry.loop_watch import LoopWatch
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.middleware import TraceMiddleware
 from shared.telemetry.spans import Span
@@ -10,6 +11,7 @@ from shared.telemetry.traces import Message, System, Tracing, configure_tracing
 
 __all__ = [
     "LogFormat",
+    "LoopWatch",
     "Message",
     "Metrics",
     "Span",

@@ -223,6 +223,30 @@ async def test_the_job_of_a_dead_worker_is_cancelled_when_it_is_taken_over(make_
         await lab.reaches("cancelled", "lab.answer", orphan, within=10)
 
 
+async def test_a_handler_whose_job_was_taken_over_is_told_and_changes_nothing(lab: Lab) -> None:
+    handlers, started, told = Handlers("lab"), asyncio.Event(), asyncio.Event()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60 * event.n)
+        except asyncio.CancelledError:
+            told.set()
+            raise
+
+    async with lab.service(handlers):
+        (job,) = await lab.publish(Asked(n=1))
+        await asyncio.wait_for(started.wait(), timeout=5)
+        new_owner = {"worker": "another", "attempt": 2}
+        await lab.redis.hset(f"job:{{lab.answer}}:{job.id}", mapping=new_owner)
+        await asyncio.wait_for(told.wait(), timeout=5)
+
+    taken_over = await lab.job("lab.answer", job.id)
+    assert taken_over is not None
+    assert (taken_over.worker, taken_over.attempt, taken_over.state) == ("another", 2, "running")
+
+
 async def test_a_dead_job_runs_again_with_its_event_and_fresh_attempts(lab: Lab) -> None:
     handlers, broken = Handlers("lab"), True
 
