@@ -148,6 +148,7 @@ class Service(FastStream):
         self._stack.push_async_callback(health.stop)
 
     async def _ready(self) -> None:
+        await self._started().announce()
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -51,10 +51,13 @@ class Worker:
         return sum(reception.in_flight for reception in self._receptions.values())
 
     async def start(self) -> None:
-        """Announce the handlers, and keep doing what has to be done from time to time."""
-        await self._announce()
+        """Begin to keep leases and to queue what is due."""
         for reception in self._receptions.values():
             reception.start()
+
+    async def announce(self) -> None:
+        """Say who handles what. Groups and consumers exist by now: what is published from here on is kept."""
+        await self._announce()
         self._tasks = [asyncio.create_task(self._stay_announced())]
 
     def redis_intake(self, handler: Handler, *, events: bool) -> RedisIntake:

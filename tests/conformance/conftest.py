@@ -1,6 +1,5 @@
 """One service on one bus, in this process: what each behaviour of a job is tried on, on Redis and NATS."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,4 +145,10 @@ async def lab(make_lab: MakeLab) -> Lab:
 
 async def all_of(lab: Lab, state: str, handler: str, envelopes: Sequence[Envelope]) -> None:
     """Every job of these events has reached the state."""
-    await asyncio.gather(*(lab.reaches(state, handler, envelope, within=20) for envelope in envelopes))
+    ids = [f"{handler}:{envelope.id}" for envelope in envelopes]
+
+    async def there() -> bool:
+        jobs = await JobReader(lab.redis).get(ids)
+        return all(job is not None and job.state == state for job in jobs)
+
+    await until(there, within=30, what=f"{len(ids)} jobs {state}")

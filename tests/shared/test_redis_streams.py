@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from shared.bus.redis_streams import RedisPublisher
 from shared.bus.redis_streams.acks import Acks, trim
+from shared.bus.redis_streams.consumers import remove_gone
 from shared.contracts import Event, wrap
 
 STREAM = "events:lab.told"
@@ -115,3 +116,19 @@ async def test_an_event_that_could_not_be_added_is_not_taken_for_published(redis
     added = await publisher.publish([envelope])
 
     assert (refused, added) == (set(), {envelope.id})
+
+
+async def test_a_consumer_whose_worker_is_gone_is_removed_once_nothing_is_pending_with_it(redis: Any) -> None:
+    await redis.xgroup_create(STREAM, "group", id="0", mkstream=True)
+    await publish(redis, 1)
+    await redis.xreadgroup("group", "died at work", {STREAM: ">"})
+    await redis.xgroup_createconsumer(STREAM, "group", "died in bed")
+
+    living = await remove_gone(redis, STREAM, "group", silent_for=timedelta(minutes=1))
+    first = await remove_gone(redis, STREAM, "group", silent_for=timedelta(milliseconds=-1))
+    ((_, entries, _),) = [await redis.xautoclaim(STREAM, "group", "heir", min_idle_time=0)]
+    second = await remove_gone(redis, STREAM, "group", silent_for=timedelta(milliseconds=-1))
+
+    assert (living, first, second) == ([], ["died in bed"], ["died at work"])
+    assert len(entries) == 1
+    assert [consumer["name"] for consumer in await redis.xinfo_consumers(STREAM, "group")] == [b"heir"]

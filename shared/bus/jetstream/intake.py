@@ -158,7 +158,7 @@ class NatsIntake:
             durable = durable_of(self._handler)
             await make_stream(jetstream, window=self._window)
             await make_consumer(jetstream, self._handler, self._event_type, lease=self._lease)
-            pull = Pull(self._connection, stream=wire.STREAM, consumer=durable)
+            pull = Pull(self._connection, stream=wire.STREAM, consumer=durable, lease=self._lease)
             await pull.open(client)
             self._pull = pull
         return self._pull

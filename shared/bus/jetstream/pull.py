@@ -6,6 +6,7 @@ nats-py's fetch() asks twice for each batch and, when it is cancelled, loses wha
 import asyncio
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 import msgspec
 from nats.aio.client import Client
@@ -24,8 +25,10 @@ _UNLIMITED = 0
 class Pull:
     """Takes a consumer's messages; nothing is lost between two calls of `take`."""
 
-    def __init__(self, connection: NatsConnection, *, stream: str, consumer: str) -> None:
+    def __init__(self, connection: NatsConnection, *, stream: str, consumer: str, lease: timedelta) -> None:
         self._connection = connection
+        # A paused process must not be given what it lost: its request is over before its lease is.
+        self._expires_s = min(_EXPIRES_S, lease.total_seconds() / 2)
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._client: Client | None = None
         self._subscription: Subscription | None = None
@@ -82,10 +85,10 @@ class Pull:
         stands = self._requested > 0 and time.monotonic() < self._request_ends
         if (stands and self._request_made_on == self._connection.generation) or self._client is None:
             return
-        request = {"batch": room, "expires": int(_EXPIRES_S * 1e9)}
+        request = {"batch": room, "expires": int(self._expires_s * 1e9)}
         await self._client.publish(self._subject, msgspec.json.encode(request), reply=self._inbox)
         self._requested = room
-        self._request_ends = time.monotonic() + _EXPIRES_S + _LATE_S
+        self._request_ends = time.monotonic() + self._expires_s + _LATE_S
         self._request_made_on = self._connection.generation
 
     async def _on_message(self, message: Msg) -> None:

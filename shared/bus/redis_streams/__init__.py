@@ -1,6 +1,7 @@
 """Redis Streams: wire format, client, publisher, and one handler's intake."""
 
-from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, connect, leave_group, script
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, connect, script
+from shared.bus.redis_streams.consumers import leave_group
 from shared.bus.redis_streams.intake import RedisIntake
 from shared.bus.redis_streams.publisher import RedisPublisher
 

@@ -48,12 +48,6 @@ def script(client: RedisClient, package: str, name: str) -> "Script":
     return Script(client, files(package).joinpath(f"{name}.lua").read_text())
 
 
-async def leave_group(client: RedisClient, stream: str, group: str, consumer: str) -> bool:
-    """Take the consumer out of the group; False when entries are pending with it, and it stays."""
-    leave = script(client, "shared.bus.redis_streams", "leave")
-    return bool(await leave([stream], [group, consumer]))
-
-
 class Script:
     """A Lua script that is sent once and called by its hash from then on."""
 

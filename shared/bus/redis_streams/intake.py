@@ -18,7 +18,8 @@ from shared.bus.availability import Availability
 from shared.bus.delivery import Delivery, Receiver
 from shared.bus.redis_streams import wire
 from shared.bus.redis_streams.acks import Acks
-from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, leave_group
+from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient
+from shared.bus.redis_streams.consumers import leave_group, remove_gone
 from shared.bus.routes import BusName
 from shared.bus.taking import Taking
 from shared.errors import EnvelopeError
@@ -26,6 +27,7 @@ from shared.telemetry import get_logger
 
 _MOST = 256
 _BLOCK_MS = 2000
+_TIDY_EVERY_S = 60.0
 _IDLE_FOR_ALL_MS = 10**9
 
 Entry = tuple[bytes, Mapping[bytes, bytes] | None]
@@ -60,6 +62,7 @@ class RedisIntake:
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._take_over_at = 0.0
+        self._tidy_at = 0.0
         self._log = get_logger().bind(group=group)
         self._availability = Availability(self._log, "bus.redis")
 
@@ -152,6 +155,12 @@ class RedisIntake:
             if mine:
                 self._log.info("bus.taken_over", stream=stream, entries=len(mine))
                 await self._hand_up(stream, mine)
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + _TIDY_EVERY_S
+            for stream in self._streams:
+                await remove_gone(
+                    self._client, stream, self._group, silent_for=timedelta(seconds=10 * self._lease_s)
+                )
 
     async def _hand_up(self, stream: str, entries: Sequence[Entry]) -> None:
         deliveries = [self._delivery(stream, entry_id, fields or {}) for entry_id, fields in entries]

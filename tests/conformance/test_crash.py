@@ -1,0 +1,121 @@
+"""Workers that are killed, paused or take themselves down: no job is lost, none ends twice, on both buses."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from tests.conformance.conftest import Asked, Lab, all_of
+from tests.until import until
+
+StartWorker = Callable[[], Awaitable[asyncio.subprocess.Process]]
+LEASE_S = 1.0
+
+
+@pytest.fixture
+async def start_worker(lab: Lab) -> AsyncGenerator[StartWorker]:
+    workers: list[asyncio.subprocess.Process] = []
+
+    async def start() -> asyncio.subprocess.Process:
+        environment = {
+            **os.environ,
+            "REDIS_URL": lab.settings.redis_url.get_secret_value(),
+            "NATS_URL": lab.settings.nats_url.get_secret_value(),
+            "BUS_ROUTES": lab.settings.bus_routes,
+            "LEASE": str(LEASE_S),
+            "LOG_LEVEL": "warning",
+            "LOG_FORMAT": "json",
+        }
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.conformance.crash_worker",
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        workers.append(worker)
+        await until(lambda: has_announced(lab, worker), within=20, what="the worker's announcement")
+        return worker
+
+    yield start
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            worker.send_signal(signal.SIGCONT)
+            worker.kill()
+        await worker.wait()
+
+
+async def has_announced(lab: Lab, worker: asyncio.subprocess.Process) -> bool:
+    ids = await lab.redis.zrange("workers", 0, -1)
+    assert worker.returncode is None, "the worker did not start"
+    return any(f"-{worker.pid}-".encode() in id_ for id_ in ids)
+
+
+async def runs_at(lab: Lab, event_id: str, worker: asyncio.subprocess.Process) -> bool:
+    job = await lab.job("lab.answer", event_id)
+    return job is not None and job.state == "running" and f"-{worker.pid}-" in (job.worker or "")
+
+
+async def test_the_jobs_of_a_killed_worker_are_taken_over_and_none_is_lost(
+    lab: Lab, start_worker: StartWorker
+) -> None:
+    first, _ = [await start_worker() for _ in range(2)]
+    published = await lab.publish(*(Asked(n=40) for _ in range(150)))
+
+    async def under_way() -> bool:
+        groups = [await runs_at(lab, envelope.id, first) for envelope in published]
+        return any(groups)
+
+    await until(under_way)
+    first.kill()
+    await all_of(lab, "succeeded", "lab.answer", published)
+    await lab.settles("lab.answer")
+
+    jobs = [await lab.job("lab.answer", envelope.id) for envelope in published]
+    again = [job for job in jobs if job is not None and job.attempt > 1]
+    assert again, "the worker was killed while it had jobs"
+    assert all(job.attempts[0]["error"]["type"] == "WorkerLost" for job in again)
+    assert await lab.redis.zcard("running:{lab.answer}") == 0
+
+
+async def test_a_worker_that_slept_through_its_lease_cannot_end_what_another_took_over(
+    lab: Lab, start_worker: StartWorker
+) -> None:
+    sleeper = await start_worker()
+    (asked,) = await lab.publish(Asked(n=700))
+    await until(lambda: runs_at(lab, asked.id, sleeper))
+
+    sleeper.send_signal(signal.SIGSTOP)
+    rightful = await start_worker()
+    await until(lambda: runs_at(lab, asked.id, rightful), within=LEASE_S + 5)
+    sleeper.send_signal(signal.SIGCONT)
+    job = await lab.reaches("succeeded", "lab.answer", asked)
+    await lab.settles("lab.answer")
+
+    assert job.to_api()["result"] == {"pid": rightful.pid, "attempt": 2}
+    assert sleeper.stdout is not None
+    async with asyncio.timeout(10):
+        # It woke up, came to its end, and was refused.
+        assert b"job.fenced" in await sleeper.stdout.readuntil(b"job.fenced")
+
+
+async def test_a_job_that_takes_its_worker_down_is_poison_and_the_others_go_on(
+    lab: Lab, start_worker: StartWorker
+) -> None:
+    worker = await start_worker()
+    (poison,) = await lab.publish(Asked(n=1, what="exit"))
+    for _ in range(3):
+        await worker.wait()
+        worker = await start_worker()
+
+    job = await lab.reaches("dead", "lab.answer", poison, within=LEASE_S + 5)
+    (good,) = await lab.publish(Asked(n=1))
+    await lab.reaches("succeeded", "lab.answer", good)
+    await lab.settles("lab.answer")
+
+    assert (job.reason, job.attempt, len(job.attempts)) == ("poison", 3, 3)
+    assert worker.returncode is None
