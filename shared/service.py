@@ -25,7 +25,7 @@ from shared.bus.subscribers import JetStreamBroker, subscribe_nats, subscribe_re
 from shared.clock import SystemClock
 from shared.contracts import Event
 from shared.errors import SettingsError
-from shared.health import HealthServer
+from shared.health import HealthServer, NotReady
 from shared.jobs.executor import Executor
 from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.registry import WorkerRecord, started_at
@@ -54,6 +54,7 @@ class Service(FastStream):
         self._stack = AsyncExitStack()
         self._worker: Worker | None = None
         self._nats: NatsConnection | None = None
+        self._takes_jobs = False
         self._arguments: dict[str, Mapping[str, Any]] = {}
         routes = Routes.parse(settings.bus_routes, settings.buses)
         redis_broker = RedisBroker(settings.redis_url.get_secret_value(), logger=_SILENT)
@@ -143,19 +144,31 @@ class Service(FastStream):
             executor=executor,
         )
         await self._worker.start()
-        health = HealthServer(settings.metrics_port, {"bus": bus.check}, metrics, host=settings.metrics_host)
+        health = HealthServer(
+            settings.metrics_port,
+            {"bus": bus.check, "handlers": self._check},
+            metrics,
+            host=settings.metrics_host,
+        )
         await health.start()
         self._stack.push_async_callback(health.stop)
 
     async def _ready(self) -> None:
         await self._started().announce()
+        self._takes_jobs = True
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         get_logger().info("service.ready", handlers=[handler.name for handler in self.handlers])
 
+    async def _check(self) -> None:
+        """Ready is who takes jobs: from the announcement of the handlers to the order to stop."""
+        if not self._takes_jobs:
+            raise NotReady("starting or draining")
+
     async def _drain(self) -> None:
+        self._takes_jobs = False
         if self._worker is not None:
             await self._worker.drain(self.settings.grace)
 
