@@ -1,12 +1,13 @@
 """A test's tool: the process dies where TRUNKLINE_FAULT says. Without the variable nothing happens.
 
-`after_commit` dies right after the first commit of an event, before its publish and before the answer.
+`after_commit` dies right after the first commit of an event, before its publish and before the answer;
+`before_commit` when the first answer to a request with an Idempotency-Key is written and not yet committed.
 """
 
 import os
 from typing import Literal
 
-Fault = Literal["", "after_commit"]
+Fault = Literal["", "after_commit", "before_commit"]
 _AS_IF_KILLED = 137
 
 
@@ -14,7 +15,13 @@ class Faults:
     """The one place where the gateway can be made to die."""
 
     def __init__(self, fault: Fault = "") -> None:
+        self._dies_before_commit = fault == "before_commit"
         self._dies_after_commit = fault == "after_commit"
+
+    def before_commit(self) -> None:
+        """An event and its answer have been written; neither is committed."""
+        if self._dies_before_commit:
+            os._exit(_AS_IF_KILLED)
 
     def after_commit(self) -> None:
         """An event has been committed; nobody knows it yet."""

@@ -115,6 +115,11 @@ class Needs(SecurityBase):
         return key
 
 
+def principal_of(scope: "AsgiScope") -> bytes:
+    """Who calls, as bytes that no key can be told from; empty when API_AUTH=off."""
+    return cast("Key", scope[_KEY]).digest
+
+
 def needs(scope: Scope) -> Any:
     """For `dependencies=[needs(Scope.READ)]` of a route or a router."""
     return Security(Needs(scope), scopes=[str(scope)])

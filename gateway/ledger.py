@@ -1,12 +1,12 @@
 """The ledger: checked events in, committed events out. What `accept` returns will reach its bus.
 
 Events without business rows that arrive together share one INSERT and one COMMIT; events with business rows
-are written in the transaction of those rows. After the commit they are handed to the relay in memory; nobody
-waits for the bus.
+are written in the transaction of those rows; inside `one_commit` both join that. After the commit they are
+handed to the relay in memory; nobody waits for the bus.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.away import away
 from gateway.faults import Faults
 from gateway.line import Line
+from gateway.one_commit import OneCommit, joined, one_commit
 from shared.bus import Coalescer
 from shared.contracts import Envelope
 from shared.errors import TrunklineError
@@ -121,7 +122,7 @@ class Ledger:
         The same id again is harmless. IdTaken when it comes with other content; an outage raises what
         asyncpg, SQLAlchemy or asyncio raise. The events may be committed then: repeat with the same ids.
         """
-        if len(envelopes) == 1:
+        if len(envelopes) == 1 and joined() is None:
             answer = await self._commit(envelopes[0])
             if isinstance(answer, Exception):
                 raise answer
@@ -136,13 +137,27 @@ class Ledger:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
-        """A transaction for rows and their events; after its commit the relay has the events."""
+        """A transaction for rows and their events; after its commit the relay has the events.
+
+        Inside `one_commit` it is a savepoint of that.
+        """
+        whole = joined()
+        if whole is not None:
+            part = Transaction(whole.connection)
+            async with whole.connection.begin_nested():
+                yield part
+            whole.written += part.written
+            return
         async with self._engine.begin() as connection:
             transaction = Transaction(connection)
             yield transaction
         if transaction.written:
             self._faults.after_commit()
             self._hand_over(transaction.written)
+
+    def one_commit(self) -> AbstractAsyncContextManager[OneCommit]:
+        """One transaction for all that this task accepts from here on, and for what the caller adds."""
+        return one_commit(self._engine, hand_over=self._hand_over, faults=self._faults)
 
     async def find(self, id_: str) -> Entry | None:
         """The event of this id (a UUID), or None."""

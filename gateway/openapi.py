@@ -1,12 +1,15 @@
 """The OpenAPI document: the routes in, one document with all schemas and examples out."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import MEDIA_TYPE, SCHEMA
+from gateway.keys import GUARDED
+from gateway.problem_kinds import IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INVALID_IDEMPOTENCY_KEY
+from gateway.problems import MEDIA_TYPE, SCHEMA, problem_response
 from gateway.routes.emails import NewEmail
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
@@ -28,13 +31,19 @@ TAGS: Final = [
     {"name": "problems", "description": "What each kind of error means."},
 ]
 _BODIES: Final = (NewUser, NewEmail)
+_IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
+_REPLAYED: Final = {
+    "description": "The answer is that of an earlier request with the same Idempotency-Key.",
+    "schema": {"const": "true"},
+}
 _REF: Final = "#/components/schemas/{model}"
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def describe(app: FastAPI, *, answers_kept_for: timedelta) -> dict[str, Any]:
     """The document; built once, then kept on the app."""
     if app.openapi_schema is None:
         app.openapi_schema = _document(app)
+        _document_idempotency(app.openapi_schema, answers_kept_for)
     return app.openapi_schema
 
 
@@ -96,3 +105,36 @@ def _drop_fastapi_errors(document: dict[str, Any]) -> None:
                 }
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _document_idempotency(document: dict[str, Any], answers_kept_for: timedelta) -> None:
+    """The middleware is not seen by FastAPI: the header and its problems, for each POST under /v1."""
+    header = _idempotency_key(answers_kept_for)
+    for path, item in document["paths"].items():
+        if not path.startswith(GUARDED) or "post" not in item:
+            continue
+        operation = item["post"]
+        operation["parameters"] = [*operation.get("parameters", ()), header]
+        responses: dict[str, Any] = operation["responses"]
+        for status, response in responses.items():
+            if status.startswith("2"):
+                response["headers"] = {**response.get("headers", {}), "Idempotent-Replayed": _REPLAYED}
+        for kind in _IDEMPOTENCY_KINDS:
+            status = str(kind.status)
+            responses[status] = problem_response(kind, responses.get(status))
+
+
+def _idempotency_key(answers_kept_for: timedelta) -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": (
+            "Makes the request safe to repeat: the same key with the same request has one effect and gets "
+            "the same answer, with `Idempotent-Replayed: true`. A structured-field String, whose quotes may "
+            "be left out; it belongs to the API key that it came with. "
+            f"Answers are kept for {answers_kept_for.total_seconds():.12g} s, then the key is new again."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 512},
+        "example": '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
+    }

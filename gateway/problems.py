@@ -180,8 +180,12 @@ def problem(refused: Refused, path: str) -> Response:
 
 def documented(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a route: these problems, and those that every route under /v1 has."""
+    return {**_responses(MISSING_KEY, WRONG_KEY, WRONG_SCOPE, *kinds, INTERNAL, UNAVAILABLE)}
+
+
+def _responses(*kinds: Kind) -> dict[int, dict[str, Any]]:
     by_status: dict[int, list[Kind]] = {}
-    for kind in (MISSING_KEY, WRONG_KEY, WRONG_SCOPE, *kinds, INTERNAL, UNAVAILABLE):
+    for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
     return {
         status: {
@@ -194,6 +198,18 @@ def documented(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
             },
         }
         for status, same in by_status.items()
+    }
+
+
+def problem_response(kind: Kind, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """OpenAPI's response for the kind's status: what is `known` of it, and this kind."""
+    [own] = _responses(kind).values()
+    if known is None or MEDIA_TYPE not in known.get("content", {}):
+        return own
+    examples = known["content"][MEDIA_TYPE].get("examples", {}) | own["content"][MEDIA_TYPE]["examples"]
+    return {
+        "description": f"{known['description']}; {own['description']}",
+        "content": {MEDIA_TYPE: {**own["content"][MEDIA_TYPE], "examples": examples}},
     }
 
 

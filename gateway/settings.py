@@ -35,7 +35,9 @@ class GatewaySettings(Settings):
     """How long a published event may be unsettled before its jobs are looked for on the bus."""
     streams_per_key: Annotated[int, Field(ge=1)] = 5
     """How many event streams (SSE) one API key may have open in this process."""
-    trunkline_fault: Literal["", "after_commit"] = ""
+    idempotency_ttl: Duration = timedelta(days=7)
+    """How long the answer to a request with an `Idempotency-Key` is kept and replayed."""
+    trunkline_fault: Literal["", "after_commit", "before_commit"] = ""
     """A test's tool: where the process is to die (gateway/faults.py)."""
 
     @model_validator(mode="after")
