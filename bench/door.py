@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from bench.http_load import load
 from launcher.ports import free_port
+from launcher.servers import PostgresServer
 
 CONNECTIONS = 64
 USER = json.dumps({"user_id": "u1", "name": "Ada Lovelace", "email": "ada@example.com"}).encode()
@@ -69,6 +70,8 @@ async def measure_doors(seconds: float, rounds: int) -> list[Door]:
             bare.terminate()
             await bare.wait()
             await _run("launcher", "down", "--data", str(data), environment=environment)
+            # As root its cluster lies outside of the temporary folder.
+            await PostgresServer(data / "postgres").delete()
 
 
 async def _door(name: str, port: int, key: str, seconds: float) -> Door:

@@ -20,6 +20,7 @@ import pytest
 from nats.aio.client import Client
 from redis.asyncio import Redis
 
+from launcher.servers import PostgresServer
 from tests.until import until
 
 FINAL = {"succeeded", "dead", "cancelled", "expired"}
@@ -90,6 +91,8 @@ def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSyst
     yield start
     for system in started:
         trunkline("down", "--data", str(system.data), environment=system.environment)
+        # As root its cluster lies outside of the data folder, where a user without rights can reach it.
+        asyncio.run(PostgresServer(system.data / "postgres").delete())
 
 
 @pytest.fixture(scope="session")
