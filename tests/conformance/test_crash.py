@@ -112,7 +112,7 @@ async def test_a_job_that_takes_its_worker_down_is_poison_and_the_others_go_on(
     (poison,) = await lab.publish(Asked(n=1, what="exit"))
 
     async def is_dead() -> JobRecord | None:
-        """Starts the worker again whenever it died, as a supervisor would; it may die before it says a word."""
+        """Starts the worker again whenever it died, as a supervisor would, announced or not."""
         nonlocal worker
         if worker.returncode is not None:
             worker = await start_worker(announced=False)
