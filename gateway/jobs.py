@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.history import History
+from gateway.later import AHEAD
 from gateway.problems import unavailable
 from gateway.registered import RegisteredHandlers
 from shared.bus.redis_streams import UNAVAILABLE
@@ -23,7 +24,7 @@ READ_LIMIT_S: Final = 2.0
 """A Redis that does not answer within this time counts as away."""
 
 _ACCEPTED: Final = text(
-    "SELECT accepted_at, attributes ->> 'traceparent' AS traceparent"
+    "SELECT accepted_at, held_until, attributes ->> 'traceparent' AS traceparent"
     " FROM gateway.events WHERE id = :id AND type = :type"
 )
 
@@ -119,7 +120,9 @@ class Jobs:
         if event is None:
             return None
         trace_id = trace_id_of(event.traceparent)
-        return _queued(registered, event_id, queued_at=rfc3339(event.accepted_at), trace_id=trace_id)
+        due_at = rfc3339(event.held_until + AHEAD) if event.held_until else None
+        queued_at = rfc3339(event.accepted_at)
+        return _queued(registered, event_id, queued_at=queued_at, due_at=due_at, trace_id=trace_id)
 
 
 def shown(record: JobRecord) -> dict[str, Any]:
@@ -137,7 +140,12 @@ def _link(handler: str, event_id: str) -> JobLink:
 
 
 def _queued(
-    handler: HandlerRecord, event_id: str, *, queued_at: str | None = None, trace_id: str | None = None
+    handler: HandlerRecord,
+    event_id: str,
+    *,
+    queued_at: str | None = None,
+    due_at: str | None = None,
+    trace_id: str | None = None,
 ) -> dict[str, Any]:
     return {
         "id": keys.job_id(handler.name, event_id),
@@ -153,7 +161,7 @@ def _queued(
         "queued_at": queued_at,
         "started_at": None,
         "finished_at": None,
-        "due_at": None,
+        "due_at": due_at,
         "worker": None,
         "trace_id": trace_id,
         "event_id": event_id,

@@ -7,7 +7,7 @@ handed to the relay in memory; nobody waits for the bus.
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Self
 
 import asyncpg
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.away import away
 from gateway.faults import Faults
+from gateway.later import held_until
 from gateway.line import Line
 from gateway.one_commit import OneCommit, joined, one_commit
 from shared.bus import Coalescer
@@ -30,11 +31,11 @@ _REFUSALS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 # Sorted by id: two batches with the same ids, each waiting for a row of the other, would be a deadlock.
 _INSERT: Final = """
-    INSERT INTO gateway.events (id, type, source, attributes, data)
-    SELECT id, type, source, attributes::jsonb, data
+    INSERT INTO gateway.events (id, type, source, attributes, data, held_until)
+    SELECT id, type, source, attributes::jsonb, data, held_until
     FROM unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[]
-    ) AS event (id, type, source, attributes, data)
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[]
+    ) AS event (id, type, source, attributes, data, held_until)
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id::text
@@ -248,12 +249,14 @@ def _is_same_json(one: bytes, other: bytes) -> bool:
 
 
 def _columns(envelopes: Sequence[Envelope]) -> tuple[list[Any], ...]:
+    now = datetime.now(UTC)
     return (
         [envelope.id for envelope in envelopes],
         [envelope.type for envelope in envelopes],
         [envelope.source for envelope in envelopes],
         [_encode(envelope.attributes).decode() for envelope in envelopes],
         [envelope.data for envelope in envelopes],
+        [held_until(envelope, now) for envelope in envelopes],
     )
 
 

@@ -10,7 +10,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Protocol, Self
 
 from sqlalchemy import bindparam, text
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.away import away
 from gateway.ending import end
+from gateway.later import held_until
 from gateway.ledger import envelope_of
 from gateway.line import Line
 from shared.bus import Coalescer
@@ -38,8 +39,9 @@ _MARK: Final = (
 _MARK_SESSION: Final = "SET synchronous_commit TO off"
 _UNPUBLISHED: Final = text("""
     SELECT id::text, type, source, attributes::text, data FROM gateway.events
-    WHERE published_at IS NULL AND accepted_at < now() - CAST(:age AS interval) AND type <> ALL(:skipped)
-    ORDER BY accepted_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    WHERE published_at IS NULL AND type <> ALL(:skipped)
+    AND COALESCE(held_until, accepted_at) < now() - CAST(:age AS interval)
+    ORDER BY COALESCE(held_until, accepted_at) LIMIT :limit FOR UPDATE SKIP LOCKED
 """).bindparams(bindparam("skipped", type_=ARRAY(TEXT)))
 
 
@@ -111,10 +113,14 @@ class Relay:
             self._log.warning("relay.left_behind", events=len(self._waiting))
 
     def take(self, envelopes: Sequence[Envelope]) -> None:
-        """These are committed; publish them soon. Never blocks: above the backlog they are the sweeper's."""
+        """These are committed; publish them soon. Never blocks: above the backlog they are the sweeper's.
+
+        So are those that the ledger holds until later.
+        """
         room = self._backlog - len(self._waiting)
+        now = datetime.now(UTC)
         for envelope in envelopes[: max(room, 0)]:
-            if envelope.type not in self._stuck:
+            if envelope.type not in self._stuck and held_until(envelope, now) is None:
                 self._in_hand.add(envelope.id)
                 self._waiting.append(envelope)
         if self._waiting:

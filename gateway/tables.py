@@ -16,6 +16,7 @@ events = Table(
     Column("accepted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("published_at", DateTime(timezone=True)),  # on its bus for certain
     Column("settled_at", DateTime(timezone=True)),  # all its jobs are final
+    Column("held_until", DateTime(timezone=True)),  # not to be published before; null is at once
 )
 
 users = Table(

@@ -1,5 +1,6 @@
 """Orders to single jobs over HTTP: cancel one, run one again."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from gateway.parts import ControlDep, JobsDep, LedgerDep
 from gateway.problem_kinds import EVENT_GONE, JOB_NOT_ENDED, JOB_NOT_LIVE, NOT_FOUND
 from gateway.problems import Refused, documented
 from gateway.uuids import as_uuid
+from shared.clock import from_rfc3339
 from shared.contracts import encode_structured
 from shared.jobs import CANCELLING, GONE, State
 
@@ -40,7 +42,9 @@ async def cancel_job(job_id: str, jobs: JobsDep, control: ControlDep) -> Respons
     job = await _known(job_id, jobs)
     if State(job["state"]).is_final:
         raise Refused(JOB_NOT_LIVE, f"the job is {job['state']}")
-    state = await control.cancel(job["handler"], job["event_id"], event_type=job["event_type"])
+    state = await control.cancel(
+        job["handler"], job["event_id"], event_type=job["event_type"], due_in=_due_in(job)
+    )
     if state not in _CANCELLED:
         raise Refused(JOB_NOT_LIVE, f"the job is {state}")
     return _ordered(job_id, state)
@@ -87,6 +91,11 @@ async def _event_of(job: dict[str, Any], jobs: Jobs, ledger: Ledger) -> bytes:
         return encode_structured(entry.envelope)
     letter = await jobs.history.dead_letter(job["id"])
     return msgspec.json.encode(letter["event"]) if letter and letter["event"] else b""
+
+
+def _due_in(job: dict[str, Any]) -> timedelta:
+    due_at = from_rfc3339(job["due_at"]) if job["due_at"] else datetime.now(UTC)
+    return max(timedelta(0), due_at - datetime.now(UTC))
 
 
 def _ordered(job_id: str, state: str) -> Response:

@@ -19,10 +19,16 @@ class JobControl:
         self._replay = script(redis, "shared.jobs.lua", "replay")
         self._keep_ms = round(keep.total_seconds() * 1000)
 
-    async def cancel(self, handler: str, event_id: str, *, event_type: str) -> str:
-        """The state of the job now: `cancelled`, `cancelling`, or the final state that it had before."""
+    async def cancel(
+        self, handler: str, event_id: str, *, event_type: str, due_in: timedelta = timedelta(0)
+    ) -> str:
+        """The state of the job now: `cancelled`, `cancelling`, or the final state that it had before.
+
+        `due_in` is how long the job would have waited: its message comes no sooner, and finds it cancelled.
+        """
         names = [keys.waiting(handler), keys.cancelling(handler), keys.LOG, keys.job(handler, event_id)]
-        answer = await self._cancel(names, [handler, event_id, event_type, self._keep_ms])
+        keep_ms = self._keep_ms + round(due_in.total_seconds() * 1000)
+        answer = await self._cancel(names, [handler, event_id, event_type, keep_ms])
         return answer.decode()
 
     async def replay(
