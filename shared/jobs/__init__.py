@@ -1,8 +1,10 @@
 """WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
 
 from shared.jobs.control import CANCELLING, GONE, JobControl
+from shared.jobs.handler_control import HandlerControl
 from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
+from shared.jobs.limits import Limits
 from shared.jobs.log import Change, Entry, JobLog
 from shared.jobs.outcomes import Reject, RetryAfter, Snooze, TimeLimitExceeded
 from shared.jobs.reader import JobReader, JobRecord
@@ -18,6 +20,7 @@ __all__ = [
     "Death",
     "Entry",
     "Handler",
+    "HandlerControl",
     "HandlerRecord",
     "Handlers",
     "Job",
@@ -25,6 +28,7 @@ __all__ = [
     "JobLog",
     "JobReader",
     "JobRecord",
+    "Limits",
     "Registry",
     "Reject",
     "Retry",

@@ -1,4 +1,4 @@
-"""What becomes due for one handler: waits that are over are queued, cancellations handed on.
+"""What becomes due for one handler: waits that are over are queued, cancellations and limits handed on.
 
 Every worker of the handler looks; whoever sees a job first moves it.
 """
@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from shared.bus.availability import Availability
 from shared.bus.redis_streams import UNAVAILABLE
+from shared.jobs.limits import Limits
 from shared.jobs.store import JobStore
 from shared.telemetry import get_logger
 
@@ -20,10 +21,17 @@ _LEAST_S = 0.005
 class DueJobs:
     """Looks once a second, and sooner when it knows of a wait that is over sooner."""
 
-    def __init__(self, store: JobStore, handler: str, cancel: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        handler: str,
+        cancel: Callable[[Sequence[str]], None],
+        limit: Callable[[Limits], None],
+    ) -> None:
         self._store = store
         self._handler = handler
         self._cancel = cancel
+        self._limit = limit
         self._sooner = asyncio.Event()
         self._availability = Availability(get_logger().bind(handler=handler), "job.due")
 
@@ -35,18 +43,20 @@ class DueJobs:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            wait = await self._look()
+            wait = await self.look()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._sooner.wait(), timeout=max(wait.total_seconds(), _LEAST_S))
             self._sooner.clear()
 
-    async def _look(self) -> timedelta:
+    async def look(self) -> timedelta:
+        """Do what is due; returns how long to wait before looking again."""
         try:
             due = await self._store.move_due(self._handler)
         except UNAVAILABLE as error:
             self._availability.lost(error)
             return _LOOK_EVERY
         self._availability.back()
+        self._limit(due.limits)
         if due.to_cancel:
             self._cancel(due.to_cancel)
         if due.moved:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from shared.contracts import Event
 from shared.jobs.job import Job
+from shared.jobs.limits import LEAST_RATE, MOST_RATE, Limits
 from shared.jobs.retry import Retry
 
 HandlerFunction = Callable[..., Awaitable[Any]]
@@ -32,11 +33,18 @@ class Handler:
     job_parameter: str | None
     wants: MappingProxyType[str, type]
     """What else the function asks for: parameter -> type, filled by app.py."""
+    total_concurrency: int | None = None
+    rate: float | None = None
 
     @property
     def event_type(self) -> str:
         """The type of event that it works on."""
         return self.contract.type
+
+    @property
+    def limits(self) -> Limits:
+        """What the code allows; an operator may say otherwise while it runs."""
+        return Limits(worker_concurrency=self.concurrency, concurrency=self.total_concurrency, rate=self.rate)
 
 
 class Handlers:
@@ -56,16 +64,27 @@ class Handlers:
         retry: Retry = Retry(),  # noqa: B008 - frozen
         time_limit: timedelta = timedelta(minutes=5),
         concurrency: int = CONCURRENCY,
+        total_concurrency: int | None = None,
+        rate: float | None = None,
     ) -> Callable[[F], F]:
         """Register an async function: the event first, then what it asks for by type.
 
         `time_limit` ends one attempt with TimeLimitExceeded; `concurrency` is how many jobs of this
-        handler one process runs at a time. ValueError when the signature does not fit.
+        handler one process runs at a time, `total_concurrency` how many all processes run together, and
+        `rate` how many start in a second, all processes together; None for no such limit. ValueError when
+        the signature does not fit.
         """
 
         def register(function: F) -> F:
             handler = _handler(
-                self.service, contract, function, retry=retry, time_limit=time_limit, concurrency=concurrency
+                self.service,
+                contract,
+                function,
+                retry=retry,
+                time_limit=time_limit,
+                concurrency=concurrency,
+                total_concurrency=total_concurrency,
+                rate=rate,
             )
             if handler.name in self._handlers:
                 raise ValueError(f"two handlers are named {handler.name}")
@@ -83,12 +102,18 @@ def _handler(
     retry: Retry,
     time_limit: timedelta,
     concurrency: int,
+    total_concurrency: int | None,
+    rate: float | None,
 ) -> Handler:
     name = f"{service}.{function.__name__}"
     if not inspect.iscoroutinefunction(function):
         raise ValueError(f"{name} must be an async function")
     if concurrency < 1:
         raise ValueError(f"{name}: concurrency is {concurrency}; it must be at least 1")
+    if total_concurrency is not None and total_concurrency < 1:
+        raise ValueError(f"{name}: total_concurrency is {total_concurrency}; it must be at least 1")
+    if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
+        raise ValueError(f"{name}: rate is {rate}; it must be {LEAST_RATE:g} to {MOST_RATE:g} a second")
     parameters = list(inspect.signature(function, eval_str=True).parameters.values())
     if not parameters or parameters[0].annotation is not contract:
         raise ValueError(f"{name}: the first parameter must be annotated {contract.__name__}")
@@ -109,4 +134,6 @@ def _handler(
         event_parameter=parameters[0].name,
         job_parameter=job_parameter,
         wants=MappingProxyType(wants),
+        total_concurrency=total_concurrency,
+        rate=rate,
     )

@@ -43,6 +43,21 @@ def queue(handler: str) -> str:
     return f"queue:{{{handler}}}"
 
 
+def control(handler: str) -> str:
+    """Hash: what an operator says of the handler's limits; kept until he says otherwise."""
+    return f"control:{{{handler}}}"
+
+
+def rate(handler: str) -> str:
+    """String: when the handler's next start is due at its rate, in µs; gone when that is past."""
+    return f"rate:{{{handler}}}"
+
+
+def minute(handler: str, number: int | str = "") -> str:
+    """Hash: how many jobs started and ended in that minute since the epoch; gone ten minutes later."""
+    return f"minute:{{{handler}}}:{number}"
+
+
 def job_id(handler: str, event_id: str) -> str:
     """The id of the job: `email.send_welcome:0192...`."""
     return f"{handler}:{event_id}"

@@ -1,6 +1,7 @@
 """One handler's deliveries in: claimed as a batch, run side by side, finished, acknowledged.
 
-It is the bus's Receiver. It never takes more than can run, and keeps the leases of what runs.
+It is the bus's Receiver. It never takes more than can run, and keeps the leases of what runs. What a
+limit does not let start is held: the messages stay in hand, and are claimed again until they start.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from shared.jobs.due import DueJobs
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.finisher import Finisher
 from shared.jobs.handlers import Handler
+from shared.jobs.room import Room
 from shared.jobs.states import State
-from shared.jobs.store import Ending, JobStore
+from shared.jobs.store import NOT_NOW, Ending, JobStore, Verdict
 from shared.jobs.verdict import failure_of
 from shared.telemetry import get_logger
 
@@ -35,20 +37,20 @@ class Reception:
         self._executor = executor
         self._store = store
         self._finisher = Finisher(store, handler.name)
-        self._due = DueJobs(store, handler.name, self.cancel)
+        self._room = Room(handler.name, handler.limits)
+        self._due = DueJobs(store, handler.name, self.cancel, self._room.limit)
         self._in_handler: dict[str, asyncio.Task[None]] = {}
         self._to_cancel: set[str] = set()
         self._lost: set[str] = set()
         self._lease_s = lease.total_seconds()
         self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
-        self._room = asyncio.Event()
-        self._room.set()
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger().bind(handler=handler.name)
 
-    def start(self) -> None:
-        """Begin to keep leases, and to queue what is due."""
+    async def start(self) -> None:
+        """Learn the limits, then begin to keep leases, and to queue what is due."""
+        await self._due.look()
         self._tasks = [asyncio.create_task(self._renew()), asyncio.create_task(self._due.run())]
 
     @property
@@ -57,26 +59,26 @@ class Reception:
         return len(self._running)
 
     async def room(self) -> int:
-        """How many more jobs can run now; waits until there is room for one."""
-        while (free := self.handler.concurrency - len(self._running)) <= 0 and not self._draining:
-            self._room.clear()
-            await self._room.wait()
-        return max(free, 1)
+        """How many more messages to take now; waits until one can run, and while the handler is paused."""
+        return await self._room.for_messages()
 
     async def receive(self, deliveries: list[Delivery]) -> None:
-        """Claim and start them, as many at a time as there is room for."""
+        """Claim and start them, as many at a time as there is room for; returns when all are started."""
         while deliveries:
-            free = await self.room()
-            batch, deliveries = deliveries[:free], deliveries[free:]
+            free = await self._room.for_jobs()
             if self._draining:
-                await _hand_back(batch)
-            else:
-                await self._take_on(batch)
+                await _hand_back(deliveries)
+                return
+            batch, later = deliveries[:free], deliveries[free:]
+            held = await self._claim(batch)
+            deliveries = [*(delivery for delivery, _ in held), *later]
+            if held:
+                await self._room.until_worth_asking([verdict for _, verdict in held])
 
     def refuse(self) -> None:
         """Take on nothing more; what is delivered from now on is handed back."""
         self._draining = True
-        self._room.set()
+        self._room.close()
 
     def cancel(self, event_ids: Sequence[str]) -> None:
         """End these jobs, as far as they run here: their handlers get CancelledError."""
@@ -102,7 +104,15 @@ class Reception:
         for task in self._tasks:
             task.cancel()
 
-    async def _take_on(self, batch: list[Delivery]) -> None:
+    async def _claim(self, batch: list[Delivery]) -> list[tuple[Delivery, Verdict]]:
+        """Take the batch on, its room being spoken for meanwhile; returns what a limit does not let start."""
+        self._room.take(len(batch))
+        try:
+            return await self._take_on(batch)
+        finally:
+            self._room.give_back(len(batch))
+
+    async def _take_on(self, batch: list[Delivery]) -> list[tuple[Delivery, Verdict]]:
         events: list[Delivery] = []
         for delivery in batch:
             if delivery.fault is None:
@@ -110,7 +120,7 @@ class Reception:
             else:
                 await self._bury(delivery)
         if not events:
-            return
+            return []
         try:
             verdicts = await self._store.claim(self.handler, events)
         except UNAVAILABLE as error:
@@ -118,14 +128,18 @@ class Reception:
             await asyncio.sleep(_REFUSED_PAUSE_S)
             with suppress(*UNAVAILABLE):
                 await _hand_back(events)
-            return
-        for delivery, (number, event) in zip(events, verdicts, strict=True):
-            if number == 0:
+            return []
+        held: list[tuple[Delivery, Verdict]] = []
+        for delivery, verdict in zip(events, verdicts, strict=True):
+            if verdict.attempt == 0:
                 delivery.intake.ack(delivery)
-            elif number < 0:
+            elif verdict.attempt == NOT_NOW:
+                held.append((delivery, verdict))
+            elif verdict.attempt < 0:
                 delivery.intake.forget(delivery)
             else:
-                self._start(delivery, number, event)
+                self._start(delivery, verdict.attempt, verdict.event)
+        return held
 
     def _start(self, delivery: Delivery, number: int, event: bytes) -> None:
         attempt = Attempt(
@@ -137,13 +151,14 @@ class Reception:
         )
         task = asyncio.create_task(self._run(attempt, delivery))
         self._running[task] = (delivery, attempt.envelope.id, number)
+        self._room.take(1)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         delivery, event_id, _ = self._running.pop(task)
         self._to_cancel.discard(event_id)
         self._lost.discard(event_id)
-        self._room.set()
+        self._room.give_back(1)
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours, not of a handler: the message is delivered again after its lease.
             self._log.error("job.runtime_failed", event_id=event_id, exc_info=error)

@@ -9,6 +9,7 @@ from shared.bus.redis_streams import RedisClient
 from shared.clock import SystemClock, rfc3339
 from shared.jobs import keys
 from shared.jobs.handlers import Handler
+from shared.jobs.limits import Limits
 
 
 class HandlerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,13 @@ class HandlerRecord(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     description: str
     registered_at: str
+    total_concurrency: int | None = None
+    rate: float | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the code allows; an operator may say otherwise while it runs."""
+        return Limits(worker_concurrency=self.concurrency, concurrency=self.total_concurrency, rate=self.rate)
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +102,8 @@ def _record(handler: Handler, worker: WorkerRecord) -> HandlerRecord:
         version=worker.version,
         description=(handler.function.__doc__ or "").partition("\n")[0],
         registered_at=worker.started_at,
+        total_concurrency=handler.total_concurrency,
+        rate=handler.rate,
     )
 
 

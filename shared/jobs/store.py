@@ -17,18 +17,30 @@ from shared.clock import from_rfc3339
 from shared.contracts import DELIVER_AT, EXPIRES_AT, encode_structured
 from shared.jobs import keys
 from shared.jobs.handlers import Handler
+from shared.jobs.limits import FIELDS, Limits, limits_of
 
 # Redis's msgpack knows text and bytes as one raw type only.
 _pack = Packer(use_bin_type=False).pack
 _DUE_MOST = 500
 
 
+NOT_NOW = -2
+"""The attempt of a verdict on a job that a limit does not let start."""
+
+
 class Verdict(NamedTuple):
-    """What becomes of a delivery: attempt > 0 runs now, 0 was done with before, -1 is a live worker's."""
+    """What becomes of a delivery: attempt > 0 runs now, 0 was done with before, -1 is a live worker's.
+
+    NOT_NOW is to be held, and asked for again.
+    """
 
     attempt: int
     event: bytes
     """The stored event, when the delivery was a mere reference to its job."""
+    limit: bytes = b""
+    """What does not let it start: `paused`, `concurrency` or `rate`."""
+    wait_ms: int = 0
+    """When it may be worth while to ask again."""
 
 
 class Due(NamedTuple):
@@ -37,6 +49,8 @@ class Due(NamedTuple):
     moved: int
     until_next: timedelta | None
     to_cancel: Sequence[str]
+    limits: Limits
+    """What an operator says of the handler's limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +100,9 @@ class JobStore:
             keys.waiting(handler.name),
             keys.dead(handler.name),
             keys.LOG,
+            keys.control(handler.name),
+            keys.rate(handler.name),
+            keys.minute(handler.name),
         ]
         names += [keys.job(handler.name, delivery.event_id) for delivery in deliveries]
         terms = self._terms
@@ -98,6 +115,8 @@ class JobStore:
             _ms(terms.lease),
             _ms(terms.dead_ttl),
             [_claim_of(delivery, now_ms) for delivery in deliveries],
+            handler.total_concurrency or 0,
+            handler.rate or 0,
         )
         return [Verdict(*verdict) for verdict in await self._claim(names, [_pack(message)])]
 
@@ -109,6 +128,7 @@ class JobStore:
             keys.dead(handler),
             keys.cancelling(handler),
             keys.LOG,
+            keys.minute(handler),
         ]
         names += [keys.job(handler, ending.event_id) for ending in endings]
         attempts = [
@@ -135,12 +155,20 @@ class JobStore:
 
     async def move_due(self, handler: str) -> "Due":
         """Queue the jobs whose wait is over, and learn what else is to be done now."""
-        names = [keys.waiting(handler), keys.queue(handler), keys.LOG, keys.cancelling(handler)]
-        moved, next_ms, to_cancel = await self._due(names, [handler, keys.job(handler, ""), _DUE_MOST])
+        names = [
+            keys.waiting(handler),
+            keys.queue(handler),
+            keys.LOG,
+            keys.cancelling(handler),
+            keys.control(handler),
+        ]
+        arguments = [handler, keys.job(handler, ""), _DUE_MOST, *FIELDS]
+        moved, next_ms, to_cancel, limits = await self._due(names, arguments)
         return Due(
             moved=moved,
             until_next=timedelta(milliseconds=next_ms) if next_ms >= 0 else None,
             to_cancel=[event_id.decode() for event_id in to_cancel],
+            limits=limits_of(limits),
         )
 
     async def bury(self, handler: Handler, event_id: str, fields: Sequence[str | bytes]) -> bool:

@@ -51,9 +51,8 @@ class Worker:
         return sum(reception.in_flight for reception in self._receptions.values())
 
     async def start(self) -> None:
-        """Begin to keep leases and to queue what is due."""
-        for reception in self._receptions.values():
-            reception.start()
+        """Learn the limits, begin to keep leases and to queue what is due."""
+        await asyncio.gather(*(reception.start() for reception in self._receptions.values()))
 
     async def announce(self) -> None:
         """Say who handles what. Groups and consumers exist by now: what is published from here on is kept."""

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from shared.bus import Delivery, Intake
 from shared.contracts import Event, wrap
-from shared.jobs import Handler, Handlers, JobReader, JobRecord, Retry
-from shared.jobs.store import Ending, JobStore, Terms
+from shared.jobs import Handler, HandlerControl, Handlers, JobReader, JobRecord, Limits, Retry
+from shared.jobs.store import NOT_NOW, Ending, JobStore, Terms, Verdict
 
 LEASE = timedelta(milliseconds=60)
 
@@ -198,3 +198,92 @@ async def test_everything_that_a_job_leaves_behind_ends_by_itself(redis: Any) ->
 
     assert 0 < finished_ttl <= 3_600_000 < running_ttl
     assert await redis.exists("running:{lab.answer}", "waiting:{lab.answer}", "dead:{lab.answer}") == 0
+
+
+async def said(redis: Any, **changes: Any) -> None:
+    await HandlerControl(redis).change("lab.answer", changes)
+
+
+async def verdicts_on(store: JobStore, count: int) -> list[Verdict]:
+    """What becomes of so many events that come together."""
+    deliveries = [
+        Delivery(
+            NOWHERE,
+            token=str(n),
+            channel="events:lab.asked",
+            handle=b"",
+            envelope=wrap(Asked(n=n), source="/l"),
+        )
+        for n in range(count)
+    ]
+    return await store.claim(HANDLER, deliveries)
+
+
+async def test_a_job_that_may_not_start_is_queued_and_starts_when_it_may(redis: Any) -> None:
+    ann = worker(redis, "ann")
+
+    await said(redis, paused=True)
+    (refused,) = await ann.claim(HANDLER, [delivery()])
+    queued = await job(redis)
+    await said(redis, paused=False)
+    attempt = await attempt_of(ann)
+
+    assert (refused.attempt, refused.limit, refused.wait_ms) == (NOT_NOW, b"paused", 1000)
+    assert (queued.state, queued.attempt) == ("queued", 0)
+    assert attempt == 1
+
+
+async def test_a_job_whose_worker_died_counts_the_death_and_waits_for_the_pause_to_end(redis: Any) -> None:
+    ann, bob = worker(redis, "ann"), worker(redis, "bob")
+    await attempt_of(ann)
+    await said(redis, paused=True)
+    await asyncio.sleep(0.08)
+
+    assert await attempt_of(bob) == NOT_NOW
+    assert await attempt_of(bob) == NOT_NOW
+    queued = await job(redis)
+    late = await ann.finish("lab.answer", [ending(1)])
+    await said(redis, paused=False)
+    attempt = await attempt_of(bob)
+
+    assert (queued.state, queued.attempt, len(queued.attempts)) == ("queued", 1, 1)
+    assert (late, attempt) == ([False], 2)
+
+
+async def test_a_lost_reply_costs_no_second_start(redis: Any) -> None:
+    ann = worker(redis, "ann")
+    await said(redis, concurrency=1, rate=0.001)
+
+    assert [await attempt_of(ann), await attempt_of(ann)] == [1, 1]
+
+
+async def test_a_rate_lets_a_tenth_of_a_second_start_at_once_and_says_when_the_next_may(redis: Any) -> None:
+    await said(redis, rate=100)
+
+    verdicts = await verdicts_on(worker(redis, "ann"), 20)
+
+    assert [verdict.attempt for verdict in verdicts] == [1] * 10 + [NOT_NOW] * 10
+    waits = [verdict.wait_ms for verdict in verdicts[10:]]
+    assert waits == [10, 20, 30, 40, 50, 60, 60, 60, 60, 60]
+    assert 0 < await redis.pttl("rate:{lab.answer}") <= 101
+
+
+async def test_a_cap_counts_what_other_workers_run_but_not_what_dead_ones_ran(redis: Any) -> None:
+    await said(redis, concurrency=2)
+    await verdicts_on(worker(redis, "ann", lease=timedelta(seconds=0.5)), 1)
+
+    full = await verdicts_on(worker(redis, "bob", lease=timedelta(minutes=1)), 2)
+    await asyncio.sleep(0.55)
+    free = await verdicts_on(worker(redis, "bob"), 2)
+
+    assert [verdict.attempt for verdict in full] == [1, NOT_NOW]
+    assert [verdict.attempt for verdict in free] == [1, NOT_NOW]
+
+
+async def test_limits_that_are_no_numbers_are_no_limits(redis: Any) -> None:
+    ann = worker(redis, "ann")
+    await redis.hset("control:{lab.answer}", mapping={"rate": "fast", "concurrency": "-1", "since": "once"})
+
+    due = await ann.move_due("lab.answer")
+
+    assert (due.limits, await attempt_of(ann)) == (Limits(), 1)

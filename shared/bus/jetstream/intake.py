@@ -190,5 +190,7 @@ class NatsIntake:
         """Show that the messages in hand are worked on, three times a lease."""
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
-            for delivery in list(self._outstanding.values()):
-                self._send(delivery.handle.reply, b"+WPI")
+            # What has come and waits for room is in hand, too.
+            arrived = self._pull.arrived if self._pull is not None else ()
+            for message in [*(delivery.handle for delivery in self._outstanding.values()), *arrived]:
+                self._send(message.reply, b"+WPI")

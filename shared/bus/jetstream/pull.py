@@ -5,6 +5,7 @@ nats-py's fetch() asks twice for each batch and, when it is cancelled, loses wha
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -63,6 +64,11 @@ class Pull:
         messages, self._messages = self._messages, []
         self._requested -= len(messages)
         return messages
+
+    @property
+    def arrived(self) -> Sequence[Msg]:
+        """What has come and was not taken."""
+        return tuple(self._messages)
 
     def wake(self) -> None:
         """End the wait of `take`."""

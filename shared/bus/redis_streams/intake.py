@@ -135,8 +135,10 @@ class RedisIntake:
         except UNAVAILABLE:
             self._reader_id = 0
             raise
-        for stream, entries in reply or ():
-            await self._hand_up(stream.decode(), entries)
+        # All at once: what waits for the first stream's entries to start is in hand, and renewed, meanwhile.
+        await self._hand_up(
+            [(stream.decode(), entry) for stream, entries in reply or () for entry in entries]
+        )
 
     async def _read(self, room: int) -> Any:
         if not self._reader_id:
@@ -154,7 +156,7 @@ class RedisIntake:
             mine = [entry for entry in entries if _token(stream, entry[0]) not in self._outstanding]
             if mine:
                 self._log.info("bus.taken_over", stream=stream, entries=len(mine))
-                await self._hand_up(stream, mine)
+                await self._hand_up([(stream, entry) for entry in mine])
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + _TIDY_EVERY_S
             for stream in self._streams:
@@ -162,8 +164,10 @@ class RedisIntake:
                     self._client, stream, self._group, silent_for=timedelta(seconds=10 * self._lease_s)
                 )
 
-    async def _hand_up(self, stream: str, entries: Sequence[Entry]) -> None:
-        deliveries = [self._delivery(stream, entry_id, fields or {}) for entry_id, fields in entries]
+    async def _hand_up(self, entries: Sequence[tuple[str, Entry]]) -> None:
+        deliveries = [
+            self._delivery(stream, entry_id, fields or {}) for stream, (entry_id, fields) in entries
+        ]
         for delivery in deliveries:
             self._outstanding[delivery.token] = delivery
         await self._receiver.receive(deliveries)

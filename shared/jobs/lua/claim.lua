@@ -1,10 +1,13 @@
 -- Decides for a batch of deliveries of one handler which jobs run now, and makes those running.
--- KEYS: running set, waiting set, dead set, log, then the job hash of each delivery.
--- ARGV[1]: msgpack {handler, service, version, worker, max_attempts, lease_ms, dead_ttl_ms, deliveries}, where a
---   delivery is {event_id, token, event, event_type, queued_ms, traceparent, deliver_ms, expires_ms}; '' and 0
---   stand for not given.
+-- KEYS: running set, waiting set, dead set, log, control hash, rate, prefix of the minutes, then the job hash of
+--   each delivery.
+-- ARGV[1]: msgpack {handler, service, version, worker, max_attempts, lease_ms, dead_ttl_ms, deliveries, cap, rate},
+--   where a delivery is {event_id, token, event, event_type, queued_ms, traceparent, deliver_ms, expires_ms}; ''
+--   and 0 stand for not given. cap and rate are the code's limits; the control hash goes before them.
 -- Returns for each delivery {attempt, event}: attempt > 0 runs, 0 is done with already (acknowledge it),
 --   -1 belongs to a live worker (leave it). The event is given back to a mere reference.
+--   {-2, '', why, wait_ms}: a limit does not let it start now (hold it, ask again); why is paused, concurrency
+--   or rate.
 -- The same worker may claim the same message again (its reply was lost): it gets the same attempt.
 local a = cmsgpack.unpack(ARGV[1])
 local handler, service, version, worker = a[1], a[2], a[3], a[4]
@@ -12,7 +15,38 @@ local max_attempts, lease_ms, dead_ttl_ms, deliveries = a[5], a[6], a[7], a[8]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local POISON_CRASHES = 3
+local COUNTS_KEPT_S = 600
 local verdicts, changes = {}, {}
+local started, refused = 0, 0
+
+-- What the limits leave for this batch. `free` counts what may start under the cap. The rate is a GCRA: `next_us` is
+-- when the next start would be due if all came evenly, and may run ahead of now by `ahead_us`, a tenth of a second
+-- of starts. What a lower rate has put further off is cut to the most that the present one can make of it.
+local control = redis.call('HMGET', KEYS[5], 'paused', 'concurrency', 'rate')
+local cap, rate = tonumber(control[2]) or a[9], tonumber(control[3]) or a[10]
+local free = cap > 0 and cap - redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') or math.huge
+local now_us, next_us, kept_us, every_us, burst, ahead_us
+if rate > 0 then
+  now_us, every_us, burst = time[1] * 1000000 + time[2], 1000000 / rate, math.max(1, math.floor(rate / 10))
+  ahead_us = (burst - 1) * every_us
+  kept_us = tonumber(redis.call('GET', KEYS[6]) or '0')
+  next_us = math.min(math.max(kept_us, now_us), now_us + burst * every_us)
+end
+
+-- Why no job may start now, and when to ask again; nil when one may, which then counts as started.
+local function obstacle()
+  if control[1] then return 'paused', 1000 end
+  if free <= 0 then return 'concurrency', 100 end
+  if rate > 0 then
+    -- Each that is refused has its own instant, for as many as may come at once then.
+    if next_us - now_us > ahead_us then
+      local wait_us = next_us - now_us - ahead_us + math.min(refused, math.floor(burst / 2)) * every_us
+      return 'rate', math.ceil(wait_us / 1000)
+    end
+    next_us = next_us + every_us
+  end
+  free, started = free - 1, started + 1
+end
 
 local function finish(key, event_id, attempt, state, reason)
   redis.call('HSET', key, 'state', state, 'reason', reason, 'finished_at', now)
@@ -47,6 +81,19 @@ local function run(key, event_id, token, attempt)
   return attempt
 end
 
+-- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start.
+local function start(key, event_id, token, attempt, state)
+  local why, wait_ms = obstacle()
+  if not why then return run(key, event_id, token, attempt) end
+  refused = refused + 1
+  if state ~= 'queued' then
+    redis.call('HSET', key, 'state', 'queued', 'attempt', attempt - 1)
+    redis.call('ZREM', KEYS[1], event_id)
+    changes[#changes + 1] = {event_id, 'queued', attempt - 1}
+  end
+  return -2, why, wait_ms
+end
+
 -- The worker that had the job is silent for a lease: that attempt is over, and counts.
 local function lost(key, event_id, job)
   local failure = cjson.encode({type = 'WorkerLost', stack = '',
@@ -66,10 +113,10 @@ end
 for i = 1, #deliveries do
   local d = deliveries[i]
   local event_id, token, event = d[1], d[2], d[3]
-  local key = KEYS[4 + i]
+  local key = KEYS[7 + i]
   local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'token', 'event', 'version', 'started_at',
     'attempts', 'cancel_requested', 'due_at', 'expires_at')
-  local state, attempt = job[1], 0
+  local state, attempt, why, wait_ms = job[1], 0, nil, nil
   if not state then
     if event ~= '' then
       redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
@@ -81,14 +128,14 @@ for i = 1, #deliveries do
       elseif d[7] > now then
         delay(key, event_id, d[7])
       else
-        attempt = run(key, event_id, token, 1)
+        attempt, why, wait_ms = start(key, event_id, token, 1)
       end
     end
   elseif state == 'queued' then
     if is_over(tonumber(job[11] or '0')) then
       finish(key, event_id, tonumber(job[2] or '0'), 'expired', 'expired')
     elseif tonumber(job[10] or '0') <= now then
-      attempt = run(key, event_id, token, tonumber(job[2] or '0') + 1)
+      attempt, why, wait_ms = start(key, event_id, token, tonumber(job[2] or '0') + 1, state)
     end
   elseif state == 'running' then
     local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
@@ -98,10 +145,20 @@ for i = 1, #deliveries do
       attempt = job[4] == token and -1 or 0
     else
       local next = lost(key, event_id, job)
-      if next then attempt = run(key, event_id, token, next) end
+      if next then attempt, why, wait_ms = start(key, event_id, token, next, state) end
     end
   end
-  verdicts[i] = {attempt, (attempt > 0 and event == '') and job[5] or ''}
+  verdicts[i] = {attempt, (attempt > 0 and event == '') and job[5] or '', why, wait_ms}
+end
+
+if rate > 0 and (started > 0 or next_us < kept_us) then
+  local key_ttl_ms = math.ceil((next_us - now_us) / 1000) + 1
+  redis.call('SET', KEYS[6], string.format('%.0f', math.ceil(next_us)), 'PX', key_ttl_ms)
+end
+if started > 0 then
+  local minute = KEYS[7] .. math.floor(now / 60000)
+  redis.call('HINCRBY', minute, 'started', started)
+  redis.call('EXPIRE', minute, COUNTS_KEPT_S)
 end
 
 if #changes > 0 then

@@ -1,6 +1,8 @@
 -- Moves the jobs of one handler whose wait is over into its own queue, and tells which are to be cancelled.
--- KEYS: waiting set, queue, log, cancelling set. ARGV: handler, prefix of its job hashes, how many at most.
--- Returns {how many were moved, ms until the next is due or -1, event ids of jobs to be cancelled}.
+-- KEYS: waiting set, queue, log, cancelling set, control hash. ARGV: handler, prefix of its job hashes, how many at
+--   most, then the names of the control hash's fields.
+-- Returns {how many were moved, ms until the next is due or -1, event ids of jobs to be cancelled, the values of the
+--   control hash's fields}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
@@ -20,4 +22,5 @@ if #changes > 0 then
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'h', ARGV[1], 'c', cjson.encode(changes))
 end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {#due, next[2] and math.max(0, tonumber(next[2]) - now) or -1, redis.call('SRANDMEMBER', KEYS[4], ARGV[3])}
+return {#due, next[2] and math.max(0, tonumber(next[2]) - now) or -1, redis.call('SRANDMEMBER', KEYS[4], ARGV[3]),
+  redis.call('HMGET', KEYS[5], unpack(ARGV, 4))}

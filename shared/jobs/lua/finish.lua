@@ -1,5 +1,6 @@
 -- Ends a batch of attempts of one handler.
--- KEYS: running set, waiting set, dead set, cancelling set, log, then the job hash of each attempt.
+-- KEYS: running set, waiting set, dead set, cancelling set, log, prefix of the minutes, then the job hash of each
+--   attempt.
 -- ARGV[1]: msgpack {handler, worker, result_ttl_ms, dead_ttl_ms, attempts}, where an attempt is
 --   {event_id, attempt, state, wait_ms, counts, fields, ended}: wait_ms before the next one (state retrying),
 --   counts 0 when the attempt is not to be counted, fields flat name, value, ... for the hash, ended the record
@@ -9,11 +10,12 @@ local a = cmsgpack.unpack(ARGV[1])
 local handler, worker, result_ttl_ms, dead_ttl_ms, attempts = a[1], a[2], a[3], a[4], a[5]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local COUNTS_KEPT_S = 600
 local verdicts, changes = {}, {}
 
 for i = 1, #attempts do
   local event_id, attempt, state, wait_ms, counts, fields, ended = unpack(attempts[i])
-  local key = KEYS[5 + i]
+  local key = KEYS[6 + i]
   local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'attempts', 'cancel_requested')
   local mine = job[3] == worker and tonumber(job[2]) == attempt
   if mine and job[1] == 'running' then
@@ -45,6 +47,9 @@ for i = 1, #attempts do
 end
 
 if #changes > 0 then
+  local minute = KEYS[6] .. math.floor(now / 60000)
+  redis.call('HINCRBY', minute, 'ended', #changes)
+  redis.call('EXPIRE', minute, COUNTS_KEPT_S)
   redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'h', handler, 'c', cjson.encode(changes))
 end
 return verdicts
