@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from gateway.drain import Drain
 from gateway.expiry import Expiry
 from gateway.faults import Faults
+from gateway.group_sweep import GroupSweep
 from gateway.idempotency import Idempotency
 from gateway.jobs import Jobs
 from gateway.keys import KeyCheck, refuse_open_routes
@@ -108,7 +109,8 @@ def _lifespan(
             registry, reader, log = Registry(redis), JobReader(redis), JobLog(redis)
             live = await stack.enter_async_context(LiveJobs(log))
             drain.on_begin(live.stop)
-            await stack.enter_async_context(Recorder(log, reader, registry, engine))
+            await stack.enter_async_context(Recorder(log, reader, registry, engine, hand_over=relay.take))
+            await stack.enter_async_context(GroupSweep(engine, hand_over=relay.take))
             await stack.enter_async_context(Expiry(engine))
             metrics.watch(
                 "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting

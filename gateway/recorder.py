@@ -20,7 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.away import away
+from gateway.caused import group_of
 from gateway.ending import end
+from gateway.groups import complete, mark, open_groups
 from gateway.history_rows import (
     COLUMNS,
     HistoryRow,
@@ -29,6 +31,7 @@ from gateway.history_rows import (
     row_of_change,
     without_details,
 )
+from gateway.ledger import HandOver
 from gateway.registered import RegisteredHandlers
 from gateway.settling import enter_unknown, settle
 from shared.jobs import FINAL, Change, Entry, JobLog, JobReader, JobRecord, Registry
@@ -65,24 +68,35 @@ _WRITE: Final = text(f"""
 class View:
     """A job as it was seen: its record, or only the change where Redis has forgotten the job."""
 
-    __slots__ = ("record", "row")
+    __slots__ = ("group", "record", "row")
 
     def __init__(self, row: HistoryRow, record: JobRecord | None) -> None:
         self.row = row
         self.record = record
+        self.group = group_of(record) if record is not None else None
 
 
 class Recorder:
     """Follows the job log while it is entered.
 
-    While Redis or Postgres is away it keeps its batch and tries again with growing pauses.
+    While Redis or Postgres is away it keeps its batch and tries again with growing pauses. `hand_over` takes
+    the events that follow groups; without it the relay's sweeper finds them.
     """
 
-    def __init__(self, log: JobLog, reader: JobReader, registry: Registry, engine: AsyncEngine) -> None:
+    def __init__(
+        self,
+        log: JobLog,
+        reader: JobReader,
+        registry: Registry,
+        engine: AsyncEngine,
+        *,
+        hand_over: HandOver | None = None,
+    ) -> None:
         self._log = log
         self._reader = reader
         self._handlers = RegisteredHandlers(registry)
         self._engine = engine
+        self._hand_over = hand_over
         self._consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._batch: list[Entry] = []
         self._joined = False
@@ -114,8 +128,14 @@ class Recorder:
         if not self._batch:
             self._batch = await self._take()
         views = await self._look(_newest_changes(self._batch))
+        if any(view.record is None for view in views) and not await self._log.holds(self._batch[-1][0]):
+            # Redis came back empty after the batch was taken. What its jobs caused may be lost, and nobody
+            # can tell: so they are not known to have ended, and their events come again from the ledger.
+            log.warning("recorder.log_lost", entries=len(self._batch))
+            views = [view for view in views if view.record is not None]
         for start in range(0, len(views), ROWS_AT_ONCE):
             await self._write(views[start : start + ROWS_AT_ONCE])
+        await self._free(views)
         await self._log.done(GROUP, [entry_id for entry_id, _ in self._batch])
         self._batch = []
 
@@ -169,20 +189,39 @@ class Recorder:
                 raise
             for view in views:
                 await self._write_alone(view)
+        await self._follow_up(views)
+
+    async def _follow_up(self, views: Sequence[View]) -> None:
+        """Settle the events whose jobs have ended, then complete the groups whose events are settled."""
         ended = {
             view.row["event_id"]: view.row["event_type"]
             for view in views
             if view.row["state"] in FINAL and view.row["event_id"] is not None
         }
-        if ended:
-            handlers = await self._handlers.all()
+        groups = {view.group.id for view in views if view.group is not None}
+        if not ended and not groups:
+            return
+        handlers = await self._handlers.all()
+        async with self._engine.begin() as connection:
+            await settle(connection, ended, handlers)
+            groups |= await mark(connection, events=sorted(ended), groups=sorted(groups))
+        if groups:
             async with self._engine.begin() as connection:
-                await settle(connection, ended, handlers)
+                following = await complete(connection, sorted(groups))
+            if self._hand_over is not None:
+                self._hand_over(following)
+
+    async def _free(self, views: Sequence[View]) -> None:
+        """What jobs caused is in the ledger; the copies in Redis have served."""
+        recorded = [view.record.id for view in views if view.record is not None and view.record.caused_events]
+        if recorded:
+            await self._log.free(recorded)
 
     async def _write_together(self, views: Sequence[View]) -> None:
         async with self._engine.begin() as connection:
             await _write_rows(connection, [view.row for view in views])
             await enter_unknown(connection, [view.record for view in views if view.record is not None])
+            await open_groups(connection, [view.group for view in views if view.group is not None])
 
     async def _write_alone(self, view: View) -> None:
         """As it is, else without what a handler wrote, else not at all: it must not hold up the others."""

@@ -1,6 +1,6 @@
-"""What the ledger learns from jobs: events of other producers are entered, events that are done settled."""
+"""What the ledger learns from jobs: what they caused or came from is entered, what is done settled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import ledger
+from gateway.caused import caused_by
 from shared.contracts import Envelope, decode_structured
 from shared.errors import ContractError
 from shared.jobs import FINAL, HandlerRecord, JobRecord, keys
@@ -42,9 +43,15 @@ _SETTLE: Final = text("""
 """)
 
 
-async def enter_unknown(connection: AsyncConnection, records: Iterable[JobRecord]) -> None:
-    """Enter the events of these jobs that the ledger does not have, as published: they came from a bus."""
-    events = {record.event_id: record for record in records if record.event is not None}
+async def enter_unknown(connection: AsyncConnection, records: Collection[JobRecord]) -> None:
+    """Enter what the ledger does not have of the events of these jobs, and of those that they caused.
+
+    All as published: the former came from a bus, the latter were on theirs before their job was finished.
+    """
+    events: dict[str, JobRecord | Envelope] = {
+        record.event_id: record for record in records if record.event is not None
+    }
+    events |= {envelope.id: envelope for record in records for envelope in caused_by(record)}
     if not events:
         return
     unknown = (await connection.execute(_UNKNOWN, {"ids": list(events)})).scalars().all()
@@ -76,10 +83,12 @@ async def settle(
         )
 
 
-def _envelope(record: JobRecord) -> Envelope | None:
+def _envelope(seen: JobRecord | Envelope) -> Envelope | None:
+    if isinstance(seen, Envelope):
+        return seen
     try:
-        envelope = decode_structured(record.event or b"")
+        envelope = decode_structured(seen.event or b"")
     except ContractError as error:
-        log.warning("ledger.event_unreadable", job_id=record.id, error=str(error))
+        log.warning("ledger.event_unreadable", job_id=seen.id, error=str(error))
         return None
-    return envelope if envelope.id == record.event_id else None
+    return envelope if envelope.id == seen.event_id else None

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "gateway_0007"
-down_revision = "gateway_0003"
+down_revision = "gateway_0006"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,17 @@
 """WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
 
 from shared.jobs.control import CANCELLING, GONE, JobControl
+from shared.jobs.groups import (
+    GROUP_FAILED,
+    GROUP_ID,
+    GROUP_SIZE,
+    MEMBERS_MAX,
+    Group,
+    GroupEnd,
+    OpenedGroup,
+    decode_group,
+    then_id,
+)
 from shared.jobs.handler_control import HandlerControl
 from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
@@ -16,9 +27,15 @@ __all__ = [
     "CANCELLING",
     "FINAL",
     "GONE",
+    "GROUP_FAILED",
+    "GROUP_ID",
+    "GROUP_SIZE",
+    "MEMBERS_MAX",
     "Change",
     "Death",
     "Entry",
+    "Group",
+    "GroupEnd",
     "Handler",
     "HandlerControl",
     "HandlerRecord",
@@ -29,6 +46,7 @@ __all__ = [
     "JobReader",
     "JobRecord",
     "Limits",
+    "OpenedGroup",
     "Registry",
     "Reject",
     "Retry",
@@ -37,4 +55,6 @@ __all__ = [
     "State",
     "TimeLimitExceeded",
     "WorkerRecord",
+    "decode_group",
+    "then_id",
 ]

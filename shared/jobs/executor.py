@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,10 @@ import structlog
 
 from shared.bus import Bus, BusName
 from shared.clock import Clock
-from shared.contracts import Envelope, caused_id, wrap
+from shared.contracts import Envelope
 from shared.contracts.catalogue import check
 from shared.jobs import keys, verdict
+from shared.jobs.causing import Caused, Causing
 from shared.jobs.handlers import Handler
 from shared.jobs.job import Job
 from shared.jobs.outcomes import HandlerGaveUp, TimeLimitExceeded
@@ -73,7 +74,9 @@ class Executor:
                 structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
             ):
                 outcome = await self._outcome(attempt)
-                caused = await self._publish(attempt, outcome)
+                causing = Causing(tracing=self.tracing, clock=self.clock)
+                outcome, caused = await causing.cause(attempt.handler, attempt.envelope, outcome)
+                await self._publish(caused.events)
                 if outcome.failure is not None:
                     span.fail(outcome.failure.type, outcome.failure.message)
                 ended_as = outcome.state.value
@@ -125,25 +128,8 @@ class Executor:
             tell_progress=tell,
         )
 
-    async def _publish(self, attempt: Attempt, outcome: Outcome) -> list[dict[str, str]]:
-        """Publish what the handler caused, under ids that are the same on each run; waits for a lost bus."""
-        if not outcome.events:
-            return []
-        counted: dict[str, int] = {}
-        envelopes: list[Envelope] = []
-        for event in outcome.events:
-            n = counted[event.type] = counted.get(event.type, -1) + 1
-            event_id = caused_id(attempt.job_id, event.type, n)
-            envelopes.append(
-                wrap(
-                    event,
-                    id=event_id,
-                    source=f"/trunkline/{attempt.handler.service}",
-                    cause=attempt.envelope,
-                    traceparent=self.tracing.create(event.type, event_id),
-                    now=self.clock.now(),
-                )
-            )
+    async def _publish(self, envelopes: Sequence[Envelope]) -> None:
+        """Publish what the handler caused; waits for a lost bus."""
         backoff, missing = _PUBLISH_BACKOFF_S[0], envelopes
         while missing:
             there = await self.bus.publish(missing)
@@ -151,16 +137,14 @@ class Executor:
             if missing:
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 backoff = min(backoff * 2, _PUBLISH_BACKOFF_S[1])
-        return [{"id": envelope.id, "type": envelope.type} for envelope in envelopes]
 
     def _ending(
-        self, attempt: Attempt, outcome: Outcome, caused: list[dict[str, str]], started_ms: int, span: Span
+        self, attempt: Attempt, outcome: Outcome, caused: Caused, started_ms: int, span: Span
     ) -> Ending:
         fields: list[str | bytes] = []
         if outcome.result:
             fields += ("result", outcome.result)
-        if caused:
-            fields += ("caused", msgspec.json.encode(caused))
+        fields += caused.fields
         if outcome.reason is not None:
             fields += ("reason", outcome.reason.value)
         record = b""

@@ -8,6 +8,7 @@ from time import monotonic
 from structlog.typing import FilteringBoundLogger
 
 from shared.contracts import Envelope
+from shared.jobs.groups import GroupEnd, group_end
 
 PROGRESS_EVERY_S = 0.25
 
@@ -32,6 +33,11 @@ class Job:
     def event_id(self) -> str:
         """The id of the event that the job works on."""
         return self.envelope.id
+
+    @property
+    def group(self) -> GroupEnd | None:
+        """How the group ended that the event follows; None for any other event."""
+        return group_end(self.envelope)
 
     async def progress(self, done: float, total: float, note: str = "") -> None:
         """Tell how far the work is; at most 4 times a second is written, the last step always."""

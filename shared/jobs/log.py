@@ -67,6 +67,17 @@ class JobLog:
         """Take the consumer out of the group, unless it holds entries that it did not finish."""
         await leave_group(self._redis, keys.LOG, group, consumer)
 
+    async def holds(self, entry_id: str) -> bool:
+        """Whether the entry is in the log; not so when Redis came back empty or it is too old."""
+        return bool(await self._redis.xrange(keys.LOG, entry_id, entry_id))
+
+    async def free(self, job_ids: Sequence[str]) -> None:
+        """What these jobs caused is recorded: Redis need not keep it as well."""
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipe.hdel(keys.job(*keys.split_job_id(job_id)), "caused_events", "group")
+        await pipe.execute()
+
     async def done(self, group: str, entry_ids: Sequence[str]) -> None:
         """The group is through with these entries."""
         if entry_ids:

@@ -36,7 +36,11 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[dict[str, Any]]
     """The attempts that failed, oldest first."""
     caused: list[dict[str, str]]
-    """`id` and `type` of the events that the handler returned."""
+    """`id` and `type` of the events that the handler returned; of a group, of its first 1,000."""
+    caused_events: bytes | None = None
+    """These events whole, as a CloudEvents JSON batch; None once they are recorded."""
+    group: bytes | None = None
+    """The group that the job opened, for decode_group(); None once it is recorded."""
     reason: str | None
     """Why the job is dead."""
     traceparent: str | None
@@ -121,6 +125,8 @@ def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         error=_json(text, "error"),
         attempts=[_attempt(line) for line in text.get("attempts", b"").splitlines() if line],
         caused=_json(text, "caused") or [],
+        caused_events=text.get("caused_events"),
+        group=text.get("group"),
         reason=_str(text, "reason"),
         traceparent=_str(text, "traceparent"),
         event=text.get("event"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from shared.contracts import Event
 from shared.errors import ContractError
+from shared.jobs.groups import MEMBERS_MAX, Group
 from shared.jobs.handlers import Handler
 from shared.jobs.outcomes import Reject, RetryAfter, Snooze
 from shared.jobs.states import Death, State
@@ -41,6 +42,8 @@ class Outcome:
     result: bytes = b""
     events: Sequence[Event] = field(default=())
     """What the handler caused, to be published before the job is finished."""
+    then: Event | None = None
+    """What follows when all jobs of `events` have ended; they are a group."""
     failure: Failure | None = None
     reason: Death | None = None
     wait: timedelta = timedelta(0)
@@ -48,20 +51,21 @@ class Outcome:
 
 
 def of_return(handler: Handler, returned: Any) -> Outcome:
-    """The outcome of a handler that returned: an event, several, a model, None, Snooze or Reject."""
+    """The outcome of a handler that returned: an event, several, a Group, a model, None, Snooze or Reject."""
     if isinstance(returned, Snooze):
         return Outcome(state=State.RETRYING, wait=returned.delay, counts=False)
     if isinstance(returned, Reject):
         failure = Failure(type="Reject", message=returned.reason)
         return Outcome(state=State.DEAD, reason=Death.NON_RETRYABLE, failure=failure)
-    events = _events(returned)
+    if isinstance(returned, Group):
+        return _of_group(handler, returned)
     try:
+        events = _events(returned)
         result = _json(returned)
     except (TypeError, ValueError) as error:
-        return _refused(handler, f"what {handler.name} returned is no JSON: {error}")
+        return refused(f"what {handler.name} returned is no JSON: {error}")
     if len(result) > RESULT_MAX_BYTES:
-        return _refused(
-            handler,
+        return refused(
             f"the result of {handler.name} has {len(result)} bytes, {RESULT_MAX_BYTES} are allowed; "
             "store it as a file and return its key",
         )
@@ -93,11 +97,24 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
-def _refused(handler: Handler, message: str) -> Outcome:
-    del handler
+def refused(message: str) -> Outcome:
+    """The outcome of a handler that returned what no job can keep: no attempt would change that."""
     return Outcome(
         state=State.DEAD, reason=Death.NON_RETRYABLE, failure=Failure(type="ResultRefused", message=message)
     )
+
+
+def _of_group(handler: Handler, group: Group) -> Outcome:
+    strangers = [one for one in (*group.events, group.then) if not isinstance(one, Event)]
+    if strangers:
+        kind = type(strangers[0]).__qualname__
+        return refused(f"the group that {handler.name} returned holds a {kind}, which is no event")
+    if len(group.events) > MEMBERS_MAX:
+        return refused(
+            f"the group that {handler.name} returned has {len(group.events)} events, {MEMBERS_MAX} are "
+            "allowed; let some of its events open groups of their own"
+        )
+    return Outcome(state=State.SUCCEEDED, events=group.events, then=group.then)
 
 
 def _events(returned: Any) -> Sequence[Event]:
@@ -105,6 +122,8 @@ def _events(returned: Any) -> Sequence[Event]:
         return (returned,)
     if isinstance(returned, tuple | list):
         several = cast("Sequence[Any]", returned)
+        if any(isinstance(one, Group) for one in several):
+            raise TypeError("a Group is returned alone, not among other values")
         return [one for one in several if isinstance(one, Event)]
     return ()
 
