@@ -7,7 +7,7 @@ attributes. Services import from here, never from the files inside.
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
 from shared.contracts.envelope import DELIVER_AT, EXPIRES_AT, Envelope, caused_id, envelope, new_id, wrap
-from shared.contracts.event import Address, EntityId, Event
+from shared.contracts.event import Address, EntityId, Event, WrittenEvent
 from shared.contracts.gateway import UserRegistered
 from shared.contracts.headers import decode_header, encode_header
 from shared.contracts.structured import (
@@ -36,6 +36,7 @@ __all__ = [
     "Envelope",
     "Event",
     "UserRegistered",
+    "WrittenEvent",
     "caused_id",
     "decode_batch",
     "decode_header",

@@ -9,7 +9,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from shared.clock import from_rfc3339, rfc3339
-from shared.contracts.event import Event
+from shared.contracts.event import Event, WrittenEvent
 from shared.errors import EnvelopeError, Problem
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -75,7 +75,7 @@ def envelope(attributes: Mapping[str, str], data: bytes) -> Envelope:
 
 
 def wrap(
-    event: Event,
+    event: Event | WrittenEvent,
     *,
     source: str,
     id: str | None = None,  # noqa: A002 - the attribute's own name
@@ -100,7 +100,7 @@ def wrap(
         source=source,
         type=event.type,
         attributes=attributes,
-        data=event.__pydantic_serializer__.to_json(event),
+        data=event.data if isinstance(event, WrittenEvent) else event.__pydantic_serializer__.to_json(event),
     )
 
 

@@ -1,6 +1,6 @@
 """What a contract is: a frozen pydantic model with an event type; and the field types that they share."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
@@ -15,6 +15,13 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     type: ClassVar[str]
+
+
+class WrittenEvent(NamedTuple):
+    """An event as it was written down before: its data were made by the contract of its type then."""
+
+    type: str
+    data: bytes
 
 
 def _number_as_text(value: object) -> object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from shared.clock import Clock
-from shared.contracts import Envelope, Event, caused_id, encode_structured, wrap
+from shared.contracts import Envelope, Event, WrittenEvent, caused_id, encode_structured, wrap
 from shared.jobs import keys, verdict
 from shared.jobs.groups import GROUP_ID, OpenedGroup, encode_group, group_id, then_id
 from shared.jobs.handlers import Handler
@@ -73,12 +73,19 @@ class Causing:
         caused = Caused(events=events, group=group, whole=b"[" + b",".join(documents) + b"]")
         return (replace(outcome, result=_result(group, len(events))) if group else outcome), caused
 
-    def _group(self, handler: Handler, cause: Envelope, job_id: str, then: Event) -> OpenedGroup:
+    def _group(
+        self, handler: Handler, cause: Envelope, job_id: str, then: Event | WrittenEvent
+    ) -> OpenedGroup:
         id_ = group_id(job_id)
         return OpenedGroup(id_, self._wrap(handler, cause, then, then_id(id_), {GROUP_ID: id_}))
 
     def _wrap(
-        self, handler: Handler, cause: Envelope, event: Event, event_id: str, extensions: dict[str, str]
+        self,
+        handler: Handler,
+        cause: Envelope,
+        event: Event | WrittenEvent,
+        event_id: str,
+        extensions: dict[str, str],
     ) -> Envelope:
         return wrap(
             event,
@@ -91,7 +98,7 @@ class Causing:
         )
 
 
-def _ids(job_id: str, events: Sequence[Event]) -> Iterator[tuple[Event, str]]:
+def _ids(job_id: str, events: Sequence[Event | WrittenEvent]) -> Iterator[tuple[Event | WrittenEvent, str]]:
     counted: dict[str, int] = {}
     for event in events:
         n = counted[event.type] = counted.get(event.type, -1) + 1

@@ -17,6 +17,7 @@ from shared.contracts import Envelope
 from shared.contracts.catalogue import check
 from shared.jobs import keys, verdict
 from shared.jobs.causing import Caused, Causing
+from shared.jobs.decided import Decided, decided_in
 from shared.jobs.handlers import Handler
 from shared.jobs.job import Job
 from shared.jobs.outcomes import HandlerGaveUp, TimeLimitExceeded
@@ -88,28 +89,34 @@ class Executor:
     async def _outcome(self, attempt: Attempt) -> Outcome:
         handler = attempt.handler
         limit = asyncio.timeout(handler.time_limit.total_seconds())
+        job = self._job(attempt) if handler.job_parameter is not None else None
         try:
             event = check(handler.contract, attempt.envelope)
             async with limit:
-                returned = await handler.function(event, **self._arguments(attempt))
+                returned = await handler.function(event, **self._arguments(handler, job))
         except asyncio.CancelledError as cancelled:
             if _is_cancelled_from_outside():
                 raise
             return verdict.of_error(handler, HandlerGaveUp(cancelled), attempt.number)
         except SystemExit as left:
             return verdict.of_error(handler, HandlerGaveUp(left), attempt.number)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+        except (Exception, Decided, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+            if (known := decided_in(error)) is not None:
+                return known
+            if not isinstance(error, Exception):
+                error = HandlerGaveUp(error)
             if isinstance(error, TimeoutError) and limit.expired():
                 error = TimeLimitExceeded(handler.time_limit)
             return verdict.of_error(handler, error, attempt.number)
+        if job is not None and job.unrecorded(returned):
+            job.log.warning("job.outcome_not_recorded", consequence="a redelivery would have another result")
         return verdict.of_return(handler, returned)
 
-    def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
-        handler = attempt.handler
+    def _arguments(self, handler: Handler, job: Job | None) -> Mapping[str, Any]:
         given = self.arguments[handler.name]
         if handler.job_parameter is None:
             return given
-        return {**given, handler.job_parameter: self._job(attempt)}
+        return {**given, handler.job_parameter: job}
 
     def _job(self, attempt: Attempt) -> Job:
         handler, event_id = attempt.handler.name, attempt.envelope.id

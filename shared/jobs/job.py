@@ -1,14 +1,21 @@
 """What a handler sees of its own job: id, attempt, deadline, log, and where to tell progress."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
 from shared.contracts import Envelope
 from shared.jobs.groups import GroupEnd, group_end
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from shared.jobs.once import Effect
 
 PROGRESS_EVERY_S = 0.25
 
@@ -28,6 +35,7 @@ class Job:
     log: FilteringBoundLogger
     tell_progress: TellProgress
     _told_at: float = 0.0
+    _effect: "Effect | None" = None
 
     @property
     def event_id(self) -> str:
@@ -46,3 +54,33 @@ class Job:
             return
         self._told_at = now
         await self.tell_progress(done, total, note)
+
+    @asynccontextmanager
+    async def once(self, engine: "AsyncEngine") -> AsyncGenerator["Effect"]:
+        """A transaction for what the job does in Postgres: its effect and its outcome are there once.
+
+            async with job.once(engine) as tx:
+                await tx.execute(...)
+                return tx.outcome(StockReserved(...))
+
+        If an earlier attempt committed, the block does not run and the job ends with what was recorded. An
+        error rolls all back. Without `tx.outcome` what is recorded is that there is no result. `engine` is
+        one of `shared.db.connect`, the service's schema has the table of `create_inbox`. One block for a
+        job: RuntimeError for a second. Leave the outside world out of it; its calls cannot be rolled back.
+        """
+        # Imported late: SQLAlchemy costs a third of a second that services without a database need not pay.
+        from shared.jobs.once import once  # noqa: PLC0415
+
+        if self._effect is not None:
+            raise RuntimeError(f"{self.handler}: a job has one effect; put both into one block")
+        async with once(engine, handler=self.handler, job_id=self.id, attempt=self.attempt) as effect:
+            self._effect = effect
+            try:
+                yield effect
+            except BaseException:
+                self._effect = None  # rolled back: as if the block had not been
+                raise
+
+    def unrecorded(self, returned: object) -> bool:
+        """Whether a second run would return something else than this one, for it was not recorded."""
+        return self._effect is not None and returned is not self._effect.recorded

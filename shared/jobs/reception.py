@@ -194,7 +194,8 @@ class Reception:
             self._log.info("job.cancelled", job_id=attempt.job_id, attempt=attempt.number)
             return Ending(event_id=event_id, attempt=attempt.number, state=State.CANCELLED.value)
         finally:
-            del self._in_handler[event_id]
+            if self._in_handler.get(event_id) is task:  # else a later attempt of the job runs here, too
+                del self._in_handler[event_id]
 
     async def _give_up(self, attempt: Attempt, delivery: Delivery) -> None:
         """The process ends before the job does: somebody else runs it, as if this attempt had not been."""

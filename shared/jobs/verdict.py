@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from pydantic import BaseModel
 
-from shared.contracts import Event
+from shared.contracts import Event, WrittenEvent
 from shared.errors import ContractError
 from shared.jobs.groups import MEMBERS_MAX, Group
 from shared.jobs.handlers import Handler
@@ -40,9 +40,9 @@ class Outcome:
 
     state: State
     result: bytes = b""
-    events: Sequence[Event] = field(default=())
+    events: Sequence[Event | WrittenEvent] = field(default=())
     """What the handler caused, to be published before the job is finished."""
-    then: Event | None = None
+    then: Event | WrittenEvent | None = None
     """What follows when all jobs of `events` have ended; they are a group."""
     failure: Failure | None = None
     reason: Death | None = None
@@ -52,6 +52,11 @@ class Outcome:
 
 def of_return(handler: Handler, returned: Any) -> Outcome:
     """The outcome of a handler that returned: an event, several, a Group, a model, None, Snooze or Reject."""
+    return of_answer(handler.name, returned)
+
+
+def of_answer(handler: str, returned: Any) -> Outcome:
+    """The same for a handler of this name."""
     if isinstance(returned, Snooze):
         return Outcome(state=State.RETRYING, wait=returned.delay, counts=False)
     if isinstance(returned, Reject):
@@ -63,11 +68,11 @@ def of_return(handler: Handler, returned: Any) -> Outcome:
         events = _events(returned)
         result = _json(returned)
     except (TypeError, ValueError) as error:
-        return refused(f"what {handler.name} returned is no JSON: {error}")
+        return refused(f"what {handler} returned is no JSON: {error}")
     if len(result) > RESULT_MAX_BYTES:
         return refused(
-            f"the result of {handler.name} has {len(result)} bytes, {RESULT_MAX_BYTES} are allowed; "
-            "store it as a file and return its key",
+            f"the result of {handler} has {len(result)} bytes, {RESULT_MAX_BYTES} are allowed; "
+            "store it as a file and return its key"
         )
     return Outcome(state=State.SUCCEEDED, result=result, events=events)
 
@@ -104,14 +109,15 @@ def refused(message: str) -> Outcome:
     )
 
 
-def _of_group(handler: Handler, group: Group) -> Outcome:
-    strangers = [one for one in (*group.events, group.then) if not isinstance(one, Event)]
+def _of_group(handler: str, group: Group) -> Outcome:
+    given = cast("Sequence[object]", (*group.events, group.then))
+    strangers = [one for one in given if not isinstance(one, Event)]
     if strangers:
         kind = type(strangers[0]).__qualname__
-        return refused(f"the group that {handler.name} returned holds a {kind}, which is no event")
+        return refused(f"the group that {handler} returned holds a {kind}, which is no event")
     if len(group.events) > MEMBERS_MAX:
         return refused(
-            f"the group that {handler.name} returned has {len(group.events)} events, {MEMBERS_MAX} are "
+            f"the group that {handler} returned has {len(group.events)} events, {MEMBERS_MAX} are "
             "allowed; let some of its events open groups of their own"
         )
     return Outcome(state=State.SUCCEEDED, events=group.events, then=group.then)

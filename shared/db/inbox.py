@@ -1,0 +1,42 @@
+"""Where a service notes which jobs had their effect: the table, made by a migration, pruned by a cleanup.
+
+`Job.once` writes it: one row for each job, in the commit of the job's effect.
+"""
+
+from datetime import timedelta
+
+from alembic import op
+from sqlalchemy import CursorResult, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+_PRUNE = text("DELETE FROM inbox WHERE done_at < now() - CAST(:age AS interval)")
+
+
+def create_inbox(schema: str) -> None:
+    """Create `<schema>.inbox`; for `upgrade()` in a migration of the service that owns the schema."""
+    op.execute(f"""
+        CREATE TABLE {schema}.inbox (
+            job_id text PRIMARY KEY,
+            attempt integer NOT NULL,
+            outcome json,
+            done_at timestamptz NOT NULL DEFAULT now()
+        )
+    """)
+    # Rows come in the order of their time: a BRIN index is a few pages, and enough to prune by.
+    op.execute(f"CREATE INDEX inbox_done_at ON {schema}.inbox USING brin (done_at)")
+
+
+def drop_inbox(schema: str) -> None:
+    """Drop `<schema>.inbox`; for `downgrade()`."""
+    op.execute(f"DROP TABLE {schema}.inbox")
+
+
+async def prune_inbox(engine: AsyncEngine, *, older_than: timedelta) -> int:
+    """Forget effects older than that; returns how many.
+
+    A job that comes again after its row is gone has its effect again. Nothing brings one back later than
+    DEAD_TTL, for which a dead job can be replayed: keep rows for longer than that.
+    """
+    async with engine.begin() as connection:
+        result: CursorResult[tuple[()]] = await connection.execute(_PRUNE, {"age": older_than})
+    return result.rowcount
