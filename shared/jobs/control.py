@@ -28,8 +28,7 @@ class JobControl:
         """
         names = [keys.waiting(handler), keys.cancelling(handler), keys.LOG, keys.job(handler, event_id)]
         keep_ms = self._keep_ms + round(due_in.total_seconds() * 1000)
-        arguments: list[str | bytes | int] = [handler, event_id, event_type, keep_ms]
-        answer = await self._cancel(names, arguments)
+        answer = await self._cancel(names, [handler, event_id, event_type, keep_ms])
         return answer.decode()
 
     async def replay(

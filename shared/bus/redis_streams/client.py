@@ -1,5 +1,6 @@
 """The address of a Redis in, a client out that answers or fails in time."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -56,7 +57,7 @@ class Script:
         self._text = text
         self._sha = ""
 
-    async def __call__(self, keys: list[str], arguments: list[str | bytes | int]) -> Any:
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """What the script returns; one round trip but for the first call on a server."""
         if not self._sha:
             self._sha = await self._client.script_load(self._text)
