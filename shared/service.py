@@ -4,6 +4,7 @@
 """
 
 import gc
+import inspect
 import os
 import socket
 import sys
@@ -26,8 +27,9 @@ from shared.clock import SystemClock
 from shared.contracts import Event
 from shared.errors import SettingsError
 from shared.health import HealthServer, NotReady
+from shared.jobs.children import Children
 from shared.jobs.executor import Executor
-from shared.jobs.handlers import Handler, Handlers
+from shared.jobs.handlers import Handler, Handlers, fill
 from shared.jobs.registry import WorkerRecord, started_at
 from shared.jobs.store import JobStore, Terms
 from shared.jobs.worker import Worker
@@ -100,7 +102,14 @@ class Service(FastStream):
             Bus.open(settings, tracing=tracing, metrics=metrics, name=self.name)
         )
         provided = await self._stack.enter_async_context(self._resources(tracing))
-        self._arguments = {handler.name: _arguments(handler, provided) for handler in self.handlers}
+        self._arguments = {
+            handler.name: fill(handler, provided, by="app.py")
+            for handler in self.handlers
+            if handler.isolation == "loop"
+        }
+        children = await self._stack.enter_async_context(
+            Children.open(self.handlers, log_level=settings.log_level, log_format=settings.log_format)
+        )
         redis = connect(settings.redis_url)
         self._stack.push_async_callback(redis.aclose)
         if "nats" in bus.routes.enabled:
@@ -125,6 +134,7 @@ class Service(FastStream):
             clock=SystemClock(),
             worker=worker_id,
             version=VERSION,
+            children=children,
             arguments=self._arguments,
         )
         self._worker = Worker(
@@ -207,26 +217,13 @@ class Service(FastStream):
         """What FastStream sees of a handler: a function of its event alone, one for each bus."""
 
         async def handle(event: Event) -> object:
-            return await handler.function(event, **self._arguments.get(handler.name, {}))
+            returned = handler.function(event, **self._arguments.get(handler.name, {}))
+            return await returned if inspect.isawaitable(returned) else returned
 
         handle.__name__ = handle.__qualname__ = handler.name
         handle.__doc__ = handler.function.__doc__
         handle.__annotations__ = {"event": handler.contract, "return": None}
         return handle
-
-
-def _arguments(handler: Handler, provided: tuple[object, ...]) -> Mapping[str, Any]:
-    """What the handler asks for, found by type among what app.py provides."""
-    found: dict[str, Any] = {}
-    for parameter, type_ in handler.wants.items():
-        fitting = [value for value in provided if isinstance(value, type_)]
-        if len(fitting) != 1:
-            raise SettingsError(
-                f"{handler.name} asks for {parameter}: {type_.__name__}; "
-                f"app.py provides {len(fitting)} of that type, it must be one"
-            )
-        found[parameter] = fitting[0]
-    return found
 
 
 @asynccontextmanager

@@ -23,6 +23,13 @@ class WrittenEvent(NamedTuple):
     type: str
     data: bytes
 
+    @classmethod
+    def of(cls, event: "Event | WrittenEvent") -> "WrittenEvent":
+        """The event, written down."""
+        if isinstance(event, WrittenEvent):
+            return event
+        return cls(event.type, event.__pydantic_serializer__.to_json(event))
+
 
 def _number_as_text(value: object) -> object:
     """Other systems often number their things; here an id is opaque text."""

@@ -17,7 +17,14 @@ from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
 from shared.jobs.limits import Limits
 from shared.jobs.log import Change, Entry, JobLog
-from shared.jobs.outcomes import Reject, RetryAfter, Snooze, TimeLimitExceeded
+from shared.jobs.outcomes import (
+    HardTimeLimitExceeded,
+    ProcessDied,
+    Reject,
+    RetryAfter,
+    Snooze,
+    TimeLimitExceeded,
+)
 from shared.jobs.reader import JobReader, JobRecord
 from shared.jobs.registry import HandlerRecord, Registry, WorkerRecord
 from shared.jobs.retry import Retry
@@ -40,6 +47,7 @@ __all__ = [
     "HandlerControl",
     "HandlerRecord",
     "Handlers",
+    "HardTimeLimitExceeded",
     "Job",
     "JobControl",
     "JobLog",
@@ -47,6 +55,7 @@ __all__ = [
     "JobRecord",
     "Limits",
     "OpenedGroup",
+    "ProcessDied",
     "Registry",
     "Reject",
     "Retry",

@@ -15,33 +15,40 @@ from shared.bus import Bus, BusName
 from shared.clock import Clock
 from shared.contracts import Envelope
 from shared.contracts.catalogue import check
+from shared.errors import TrunklineError
 from shared.jobs import keys, verdict
 from shared.jobs.causing import Caused, Causing
+from shared.jobs.children import Children
 from shared.jobs.decided import Decided, decided_in
+from shared.jobs.frames import Run
 from shared.jobs.handlers import Handler
-from shared.jobs.job import Job
-from shared.jobs.outcomes import HandlerGaveUp, TimeLimitExceeded
+from shared.jobs.job import Job, TellProgress
+from shared.jobs.outcomes import HandlerGaveUp, HardTimeLimitExceeded, TimeLimitExceeded
 from shared.jobs.states import State
 from shared.jobs.store import Ending, JobStore
 from shared.jobs.verdict import Outcome
-from shared.telemetry import Metrics, Span, Tracing, get_logger
+from shared.telemetry import Metrics, Span, Tracing, current_traceparent, get_logger
 
 _PUBLISH_BACKOFF_S = (0.05, 2.0)
-# What the metrics call an attempt that was cancelled: by an order, a drain or a lost lease.
+# What the metrics call an attempt that was cancelled: by an order, a drain, a lost lease or its hard limit.
 _INTERRUPTED = "interrupted"
 
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Attempt:
-    """One run of a handler on one event."""
+    """One run of a handler on one event, and how far it is."""
 
     handler: Handler
     envelope: Envelope
     number: int
     bus: BusName
     channel: str
+    in_handler_since: float = 0.0
+    """By the monotonic clock, when the handler began to run in this loop; 0 while it does not."""
+    is_abandoned: bool = False
+    """Whether it was ended while its handler ran on: what that one still does counts no more."""
 
     @property
     def job_id(self) -> str:
@@ -60,6 +67,7 @@ class Executor:
     clock: Clock
     worker: str
     version: str
+    children: Children
     arguments: Mapping[str, Mapping[str, Any]]
     """What each handler asks for besides its event and job: handler -> parameter -> value."""
 
@@ -75,6 +83,8 @@ class Executor:
                 structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
             ):
                 outcome = await self._outcome(attempt)
+                if attempt.is_abandoned:
+                    raise asyncio.CancelledError
                 causing = Causing(tracing=self.tracing, clock=self.clock)
                 outcome, caused = await causing.cause(attempt.handler, attempt.envelope, outcome)
                 await self._publish(caused.events)
@@ -86,12 +96,32 @@ class Executor:
         finally:
             self.metrics.job_finished(attempt.handler.name, ended_as, time.monotonic() - started)
 
+    def abandon(self, attempt: Attempt) -> Ending:
+        """The ending of an attempt whose handler runs on past its hard limit; it must run in this loop."""
+        attempt.is_abandoned = True
+        took_s = time.monotonic() - attempt.in_handler_since
+        started_ms = time.time_ns() // 1_000_000 - round(took_s * 1000)
+        limit = HardTimeLimitExceeded(attempt.handler.hard_limit)
+        outcome = verdict.of_error(attempt.handler, limit, attempt.number)
+        self.metrics.job_started(attempt.handler.name)
+        with (
+            self._span(attempt) as span,
+            structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
+        ):
+            span.fail(type(limit).__qualname__, str(limit))
+            self._tell(attempt, outcome, took_s)
+        self.metrics.job_finished(attempt.handler.name, outcome.state.value, took_s)
+        return self._ending(attempt, outcome, Caused(), started_ms, span)
+
     async def _outcome(self, attempt: Attempt) -> Outcome:
         handler = attempt.handler
+        if handler.isolation == "process":
+            return await self._outcome_in_child(attempt)
         limit = asyncio.timeout(handler.time_limit.total_seconds())
         job = self._job(attempt) if handler.job_parameter is not None else None
         try:
             event = check(handler.contract, attempt.envelope)
+            attempt.in_handler_since = time.monotonic()
             async with limit:
                 returned = await handler.function(event, **self._arguments(handler, job))
         except asyncio.CancelledError as cancelled:
@@ -108,9 +138,24 @@ class Executor:
             if isinstance(error, TimeoutError) and limit.expired():
                 error = TimeLimitExceeded(handler.time_limit)
             return verdict.of_error(handler, error, attempt.number)
+        finally:
+            attempt.in_handler_since = 0.0
         if job is not None and job.unrecorded(returned):
             job.log.warning("job.outcome_not_recorded", consequence="a redelivery would have another result")
         return verdict.of_return(handler, returned)
+
+    async def _outcome_in_child(self, attempt: Attempt) -> Outcome:
+        run = Run(
+            job_id=attempt.job_id,
+            attempt=attempt.number,
+            envelope=attempt.envelope,
+            traceparent=current_traceparent(),
+        )
+        try:
+            return await self.children.run(attempt.handler, run, self._tell_progress(attempt))
+        except TrunklineError as error:
+            # It died, was killed, could not be started: no stack of ours would say more.
+            return verdict.of_error(attempt.handler, error.with_traceback(None), attempt.number)
 
     def _arguments(self, handler: Handler, job: Job | None) -> Mapping[str, Any]:
         given = self.arguments[handler.name]
@@ -119,12 +164,7 @@ class Executor:
         return {**given, handler.job_parameter: job}
 
     def _job(self, attempt: Attempt) -> Job:
-        handler, event_id = attempt.handler.name, attempt.envelope.id
-
-        async def tell(done: float, total: float, note: str) -> None:
-            progress = msgspec.json.encode({"done": done, "total": total, "note": note})
-            await self.store.tell_progress(handler, event_id, attempt.number, progress)
-
+        handler = attempt.handler.name
         return Job(
             id=attempt.job_id,
             handler=handler,
@@ -132,8 +172,17 @@ class Executor:
             envelope=attempt.envelope,
             deadline=self.clock.now() + attempt.handler.time_limit,
             log=get_logger().bind(handler=handler, attempt=attempt.number),
-            tell_progress=tell,
+            tell_progress=self._tell_progress(attempt),
         )
+
+    def _tell_progress(self, attempt: Attempt) -> TellProgress:
+        handler, event_id = attempt.handler.name, attempt.envelope.id
+
+        async def tell(done: float, total: float, note: str) -> None:
+            progress = msgspec.json.encode({"done": done, "total": total, "note": note})
+            await self.store.tell_progress(handler, event_id, attempt.number, progress)
+
+        return tell
 
     async def _publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish what the handler caused; waits for a lost bus."""

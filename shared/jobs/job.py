@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.25
 
 TellProgress = Callable[[float, float, str], Awaitable[None]]
+TellNow = Callable[[float, float, str], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Job:
     """When the attempt is ended by its time limit."""
     log: FilteringBoundLogger
     tell_progress: TellProgress
+    tell_now: TellNow | None = None
+    """Tells progress without being awaited; only in a child process."""
     _told_at: float = 0.0
     _effect: "Effect | None" = None
 
@@ -49,11 +52,22 @@ class Job:
 
     async def progress(self, done: float, total: float, note: str = "") -> None:
         """Tell how far the work is; at most 4 times a second is written, the last step always."""
+        if self._is_worth_telling(done, total):
+            await self.tell_progress(done, total, note)
+
+    def progress_now(self, done: float, total: float, note: str = "") -> None:
+        """The same for a plain function, which cannot await; RuntimeError outside a child process."""
+        if self.tell_now is None:
+            raise RuntimeError("progress_now is for isolation='process'; here: await job.progress(...)")
+        if self._is_worth_telling(done, total):
+            self.tell_now(done, total, note)
+
+    def _is_worth_telling(self, done: float, total: float) -> bool:
         now = monotonic()
         if done < total and now - self._told_at < PROGRESS_EVERY_S:
-            return
+            return False
         self._told_at = now
-        await self.tell_progress(done, total, note)
+        return True
 
     @asynccontextmanager
     async def once(self, engine: "AsyncEngine") -> AsyncGenerator["Effect"]:

@@ -126,9 +126,8 @@ def _decode(recorded: str | None) -> Outcome:
 
 
 def _written(event: Event | WrittenEvent) -> _Written:
-    if isinstance(event, WrittenEvent):
-        return _Written(event.type, msgspec.Raw(event.data))
-    return _Written(event.type, msgspec.Raw(event.__pydantic_serializer__.to_json(event)))
+    written = WrittenEvent.of(event)
+    return _Written(written.type, msgspec.Raw(written.data))
 
 
 def _event(written: _Written) -> WrittenEvent:

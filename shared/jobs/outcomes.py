@@ -36,6 +36,20 @@ class TimeLimitExceeded(TrunklineError):
         self.limit = limit
 
 
+class HardTimeLimitExceeded(TimeLimitExceeded):
+    """The handler ran on past its `hard_limit`: it was killed, or left to itself in the event loop."""
+
+    def __init__(self, limit: timedelta) -> None:
+        TrunklineError.__init__(
+            self, f"the handler ran on past its hard time limit of {limit.total_seconds():g} s"
+        )
+        self.limit = limit
+
+
+class ProcessDied(TrunklineError):
+    """The child process of the handler ended before the job did: os._exit, a crash, no memory left."""
+
+
 class HandlerGaveUp(TrunklineError):
     """The handler left without returning or raising an error: SystemExit, or a cancellation of its own."""
 

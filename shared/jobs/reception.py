@@ -5,6 +5,7 @@ limit does not let start is held: the messages stay in hand, and are claimed aga
 """
 
 import asyncio
+import time
 from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from shared.telemetry import get_logger
 
 _RAW_MAX = 256 * 1024
 _REFUSED_PAUSE_S = 0.5
+_OVERDUE_EVERY_S = 1.0
 
 
 class Reception:
@@ -43,15 +45,20 @@ class Reception:
         self._to_cancel: set[str] = set()
         self._lost: set[str] = set()
         self._lease_s = lease.total_seconds()
-        self._running: dict[asyncio.Task[None], tuple[Delivery, str, int]] = {}
+        self._running: dict[asyncio.Task[None], tuple[Delivery, Attempt]] = {}
+        self._abandoned: set[asyncio.Task[None]] = set()
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger().bind(handler=handler.name)
 
     async def start(self) -> None:
-        """Learn the limits, then begin to keep leases, and to queue what is due."""
+        """Learn the limits, then begin to keep leases and hard limits, and to queue what is due."""
         await self._due.look()
-        self._tasks = [asyncio.create_task(self._renew()), asyncio.create_task(self._due.run())]
+        self._tasks = [
+            asyncio.create_task(self._renew()),
+            asyncio.create_task(self._due.run()),
+            asyncio.create_task(self._look_for_overdue()),
+        ]
 
     @property
     def in_flight(self) -> int:
@@ -96,7 +103,7 @@ class Reception:
         self.refuse()
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace.total_seconds())
-        for task in list(self._running):
+        for task in (*self._running, *self._abandoned):
             task.cancel()
         if self._running:
             await asyncio.wait(list(self._running))
@@ -150,12 +157,16 @@ class Reception:
             channel=delivery.channel,
         )
         task = asyncio.create_task(self._run(attempt, delivery))
-        self._running[task] = (delivery, attempt.envelope.id, number)
+        self._running[task] = (delivery, attempt)
         self._room.take(1)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        delivery, event_id, _ = self._running.pop(task)
+        if task in self._abandoned:
+            self._abandoned.discard(task)
+            return
+        delivery, attempt = self._running.pop(task)
+        event_id = attempt.envelope.id
         self._to_cancel.discard(event_id)
         self._lost.discard(event_id)
         self._room.give_back(1)
@@ -168,8 +179,14 @@ class Reception:
         try:
             ending = await self._handle(attempt)
         except asyncio.CancelledError:
-            await self._give_up(attempt, delivery)
+            if attempt.is_abandoned:
+                self._log.warning("job.abandoned_ended", job_id=attempt.job_id, attempt=attempt.number)
+            else:
+                await self._give_up(attempt, delivery)
             raise
+        await self._finish(attempt, delivery, ending)
+
+    async def _finish(self, attempt: Attempt, delivery: Delivery, ending: Ending | None) -> None:
         if ending is not None and await self._finisher.finish(ending):
             delivery.intake.ack(delivery)
             if ending.state == State.RETRYING:
@@ -187,6 +204,8 @@ class Reception:
         try:
             return await self._executor.run(attempt)
         except asyncio.CancelledError:
+            if attempt.is_abandoned:
+                raise
             if event_id in self._lost:
                 return None
             if event_id not in self._to_cancel:
@@ -194,7 +213,8 @@ class Reception:
             self._log.info("job.cancelled", job_id=attempt.job_id, attempt=attempt.number)
             return Ending(event_id=event_id, attempt=attempt.number, state=State.CANCELLED.value)
         finally:
-            if self._in_handler.get(event_id) is task:  # else a later attempt of the job runs here, too
+            # A later attempt of an abandoned one may be in here already.
+            if self._in_handler.get(event_id) is task:
                 del self._in_handler[event_id]
 
     async def _give_up(self, attempt: Attempt, delivery: Delivery) -> None:
@@ -208,6 +228,27 @@ class Reception:
                 await delivery.intake.hand_back([delivery])
         else:
             delivery.intake.forget(delivery)
+
+    async def _look_for_overdue(self) -> None:
+        """End, once a second, what runs past its hard limit; no timer for each job."""
+        limit_s = self.handler.hard_limit.total_seconds()
+        while True:
+            await asyncio.sleep(_OVERDUE_EVERY_S)
+            latest = time.monotonic() - limit_s
+            for task, (delivery, attempt) in list(self._running.items()):
+                if 0 < attempt.in_handler_since < latest:
+                    self._abandon(task, delivery, attempt)
+
+    def _abandon(self, task: "asyncio.Task[None]", delivery: Delivery, attempt: Attempt) -> None:
+        """End the attempt without its handler, which does not let itself be told; its slot is free then."""
+        ending = self._executor.abandon(attempt)
+        del self._running[task]
+        self._abandoned.add(task)
+        self._in_handler.pop(attempt.envelope.id, None)
+        task.cancel()
+        finishing = asyncio.create_task(self._finish(attempt, delivery, ending))
+        self._running[finishing] = (delivery, attempt)
+        finishing.add_done_callback(self._ended)
 
     async def _bury(self, delivery: Delivery) -> None:
         """Keep bytes that are no event as a dead job of this handler, then acknowledge them."""
@@ -245,7 +286,7 @@ class Reception:
         """Hold what runs for another lease, three times a lease."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            jobs = [(event_id, number) for _, event_id, number in self._running.values()]
+            jobs = [(attempt.envelope.id, attempt.number) for _, attempt in self._running.values()]
             if not jobs:
                 continue
             try:

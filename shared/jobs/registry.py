@@ -8,7 +8,7 @@ import msgspec
 from shared.bus.redis_streams import RedisClient
 from shared.clock import SystemClock, rfc3339
 from shared.jobs import keys
-from shared.jobs.handlers import Handler
+from shared.jobs.handlers import Handler, Isolation
 from shared.jobs.limits import Limits
 
 
@@ -24,6 +24,7 @@ class HandlerRecord(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     description: str
     registered_at: str
+    isolation: Isolation = "loop"
     total_concurrency: int | None = None
     rate: float | None = None
 
@@ -104,6 +105,7 @@ def _record(handler: Handler, worker: WorkerRecord) -> HandlerRecord:
         registered_at=worker.started_at,
         total_concurrency=handler.total_concurrency,
         rate=handler.rate,
+        isolation=handler.isolation,
     )
 
 

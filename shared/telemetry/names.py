@@ -56,6 +56,8 @@ CLOUDEVENTS_VERSION: Final = "1.0"
 TRUNKLINE_JOB_ID: Final = "trunkline.job.id"
 TRUNKLINE_JOB_ATTEMPT: Final = "trunkline.job.attempt"
 TRUNKLINE_HANDLER: Final = "trunkline.handler"
+RUN: Final = "run"
+PROCESS_PID: Final = "process.pid"
 SMTP_SEND: Final = "SMTP send"
 
 # Metrics

@@ -5,6 +5,7 @@ Without a collector (no OTEL_EXPORTER_OTLP_ENDPOINT) nothing is recorded, and a 
 Kinds, names and links: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -189,6 +190,24 @@ class Tracing:
                     names.TRUNKLINE_HANDLER: handler,
                     names.TRUNKLINE_JOB_ID: job_id,
                     names.TRUNKLINE_JOB_ATTEMPT: attempt,
+                },
+            )
+        )
+
+    def child_process(self, handler: str, traceparent: str | None, *, job_id: str) -> Span:
+        """INTERNAL span `run <handler>` around a job in a child process, under the attempt's span."""
+        attempt = parse(traceparent)
+        tracer = self._tracer_under(attempt)
+        if tracer is None:
+            return Span(attempt or new_traceparent())
+        return RecordedSpan(
+            tracer.start_span(
+                f"{names.RUN} {handler}",
+                context=_remote(attempt),
+                attributes={
+                    names.PROCESS_PID: os.getpid(),
+                    names.TRUNKLINE_HANDLER: handler,
+                    names.TRUNKLINE_JOB_ID: job_id,
                 },
             )
         )
