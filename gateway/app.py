@@ -17,6 +17,7 @@ from gateway.drain import Drain
 from gateway.expiry import Expiry
 from gateway.faults import Faults
 from gateway.group_sweep import GroupSweep
+from gateway.handler_view import HandlerView
 from gateway.idempotency import Idempotency
 from gateway.jobs import Jobs
 from gateway.keys import KeyCheck, refuse_open_routes
@@ -33,6 +34,7 @@ from gateway.routes import (
     dead,
     emails,
     events,
+    handler_control,
     handlers,
     health,
     job_control,
@@ -46,7 +48,7 @@ from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
-from shared.jobs import JobControl, JobLog, JobReader, Registry
+from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, Registry
 from shared.telemetry import Metrics, TraceMiddleware, Tracing, configure_tracing, get_logger
 
 _FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
@@ -81,7 +83,19 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     )
     app.state.drain = drain
     app.router.routes.append(events.straight)
-    for resource in (events, users, emails, jobs, job_control, dead, handlers, asyncapi, problems, health):
+    for resource in (
+        events,
+        users,
+        emails,
+        jobs,
+        job_control,
+        dead,
+        handlers,
+        handler_control,
+        asyncapi,
+        problems,
+        health,
+    ):
         app.include_router(resource.router)
     app.openapi = lambda: describe(app, answers_kept_for=settings.idempotency_ttl)
     refuse_open_routes(app)
@@ -125,6 +139,8 @@ def _lifespan(
                 live=live,
                 registry=registry,
                 control=JobControl(redis, keep=settings.dead_ttl),
+                handlers=HandlerView(registry, HandlerReader(redis)),
+                handler_control=HandlerControl(redis),
                 stream_slots=StreamSlots(settings.streams_per_key),
                 tracing=tracing,
                 metrics=metrics,

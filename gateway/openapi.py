@@ -11,6 +11,7 @@ from gateway.keys import GUARDED
 from gateway.problem_kinds import IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INVALID_IDEMPOTENCY_KEY
 from gateway.problems import MEDIA_TYPE, SCHEMA, problem_response
 from gateway.routes.emails import NewEmail
+from gateway.routes.handler_control import HandlerChange
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
 
@@ -30,7 +31,7 @@ TAGS: Final = [
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
-_BODIES: Final = (NewUser, NewEmail)
+_BODIES: Final = (NewUser, NewEmail, HandlerChange)
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
     "description": "The answer is that of an earlier request with the same Idempotency-Key.",

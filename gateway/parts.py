@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.drain import Drain
+from gateway.handler_view import HandlerView
 from gateway.jobs import Jobs
 from gateway.ledger import Ledger
 from gateway.live import LiveJobs
@@ -14,7 +15,7 @@ from gateway.relay import Relay
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
 from shared.bus import Bus
-from shared.jobs import JobControl, Registry
+from shared.jobs import HandlerControl, JobControl, Registry
 from shared.telemetry import Metrics, Tracing
 
 
@@ -31,6 +32,8 @@ class Parts:
     live: LiveJobs
     registry: Registry
     control: JobControl
+    handlers: HandlerView
+    handler_control: HandlerControl
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -58,6 +61,14 @@ async def _control(request: Request) -> JobControl:
     return parts_of(request).control
 
 
+async def _handlers(request: Request) -> HandlerView:
+    return parts_of(request).handlers
+
+
+async def _handler_control(request: Request) -> HandlerControl:
+    return parts_of(request).handler_control
+
+
 async def _registry(request: Request) -> Registry:
     return parts_of(request).registry
 
@@ -74,6 +85,8 @@ LedgerDep = Annotated[Ledger, Depends(_ledger)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 LiveDep = Annotated[LiveJobs, Depends(_live)]
 ControlDep = Annotated[JobControl, Depends(_control)]
+HandlerViewDep = Annotated[HandlerView, Depends(_handlers)]
+HandlerControlDep = Annotated[HandlerControl, Depends(_handler_control)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]

@@ -1,31 +1,56 @@
-"""Handlers and workers over HTTP: who handles which events, and who is alive."""
+"""Handlers and workers over HTTP: who handles which events, under which limits, and who is alive."""
 
-from collections import Counter
+from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
+from gateway.handler_view import HandlerView
 from gateway.keys import Scope, needs
 from gateway.pages import json_answer
-from gateway.parts import RegistryDep
-from gateway.problems import documented
+from gateway.parts import HandlerViewDep, RegistryDep
+from gateway.problem_kinds import NOT_FOUND
+from gateway.problems import Refused, documented
 
 router = APIRouter(prefix="/v1", tags=["handlers"], dependencies=[needs(Scope.READ)])
 
 
+class LimitsBody(BaseModel):
+    """Limits as the code has them; null for none."""
+
+    concurrency: int | None
+    worker_concurrency: int
+    rate: float | None
+
+
 class HandlerBody(BaseModel):
-    """A handler, and how many workers that run it are alive."""
+    """A handler, the limits in force, and how it stands.
+
+    `concurrency` and `rate` (starts in a second) are for all workers together, `worker_concurrency` for
+    each; null is no limit. `running` jobs have a live worker, `waiting` ones wait for a retry or a later
+    delivery, `queued` ones are in the handler's own queue.
+    """
 
     name: str
     service: str
     event_type: str
+    paused: bool
+    note: str | None
+    since: AwareDatetime | None
+    concurrency: int | None
+    worker_concurrency: int
+    rate: float | None
+    defaults: LimitsBody
+    workers: int
+    running: int
+    waiting: int
+    dead: int
+    queued: int
     max_attempts: int
-    concurrency: int
     time_limit_s: float
     version: str
     description: str
     registered_at: str
-    workers: int
 
 
 class WorkerBody(BaseModel):
@@ -55,29 +80,26 @@ class WorkerPage(BaseModel):
 
 
 @router.get("/handlers", response_model=HandlerPage, responses=documented())
-async def list_handlers(registry: RegistryDep) -> Response:
+async def list_handlers(view: HandlerViewDep) -> Response:
     """Every handler that is registered; one without workers keeps its jobs until a worker comes."""
-    handlers = await registry.handlers()
-    alive = Counter(name for worker in await registry.workers() for name in worker.handlers)
-    items = [
-        HandlerBody(
-            name=handler.name,
-            service=handler.service,
-            event_type=handler.event_type,
-            max_attempts=handler.max_attempts,
-            concurrency=handler.concurrency,
-            time_limit_s=handler.time_limit_s,
-            version=handler.version,
-            description=handler.description,
-            registered_at=handler.registered_at,
-            workers=alive[handler.name],
-        ).model_dump()
-        for handler in handlers.values()
-    ]
-    return json_answer({"items": items, "next": None})
+    return json_answer({"items": await view.all(), "next": None})
+
+
+@router.get("/handlers/{name}", response_model=HandlerBody, responses=documented(NOT_FOUND))
+async def show_handler(name: str, view: HandlerViewDep) -> Response:
+    """One handler."""
+    return json_answer(await known(view, name))
 
 
 @router.get("/workers", response_model=WorkerPage, responses=documented())
 async def list_workers(registry: RegistryDep) -> Response:
     """The workers that are alive."""
     return json_answer({"items": await registry.workers(), "next": None})
+
+
+async def known(view: HandlerView, name: str) -> dict[str, Any]:
+    """The handler; Refused with 404 when it never announced itself."""
+    handler = await view.get(name)
+    if handler is None:
+        raise Refused(NOT_FOUND, f"no handler is named {name}")
+    return handler

@@ -13,6 +13,7 @@ from shared.jobs.groups import (
     then_id,
 )
 from shared.jobs.handler_control import HandlerControl
+from shared.jobs.handler_reader import HandlerReader, Standing
 from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
 from shared.jobs.limits import Limits
@@ -45,6 +46,7 @@ __all__ = [
     "GroupEnd",
     "Handler",
     "HandlerControl",
+    "HandlerReader",
     "HandlerRecord",
     "Handlers",
     "HardTimeLimitExceeded",
@@ -61,6 +63,7 @@ __all__ = [
     "Retry",
     "RetryAfter",
     "Snooze",
+    "Standing",
     "State",
     "TimeLimitExceeded",
     "WorkerRecord",

@@ -1,7 +1,7 @@
 """Orders to whole handlers, from outside any worker: pause one, resume it, change its limits."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from shared.bus.redis_streams import RedisClient
@@ -14,15 +14,6 @@ class HandlerControl:
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-
-    async def get(self, handlers: Sequence[str]) -> list[Limits]:
-        """What an operator says of these handlers, in this order; one round trip."""
-        if not handlers:
-            return []
-        pipe = self._redis.pipeline(transaction=False)
-        for handler in handlers:
-            pipe.hmget(keys.control(handler), FIELDS)
-        return [limits_of(values) for values in await pipe.execute()]
 
     async def change(self, handler: str, changes: Mapping[str, Any]) -> Limits:
         """Say these (`paused`, `note`, `concurrency`, `worker_concurrency`, `rate`), and leave the others.

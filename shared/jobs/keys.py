@@ -4,6 +4,8 @@ HANDLERS = "handlers"
 """Hash: a handler's name -> its HandlerRecord as JSON; kept until an operator removes it."""
 WORKERS = "workers"
 """Sorted set: a worker's id by the end of its lease, in ms."""
+SEEN = "handlers:seen"
+"""Sorted set: a handler's name by when one of its workers last announced it, in ms."""
 LOG = "jobs:log"
 """Stream: each change of any job's state, one entry for each batch; capped."""
 
@@ -44,7 +46,7 @@ def queue(handler: str) -> str:
 
 
 def control(handler: str) -> str:
-    """Hash: what an operator says of the handler's limits; kept until he says otherwise."""
+    """Hash: what an operator says of the handler's limits; kept until it is taken back."""
     return f"control:{{{handler}}}"
 
 

@@ -1,6 +1,6 @@
 """How many of a handler's jobs may run, how fast they start, and whether at all: what is said, and by whom.
 
-The code says it (`Handlers.on`), and an operator may say otherwise while it runs; his word goes first.
+The code says it (`Handlers.on`); what an operator says while it runs goes before that.
 """
 
 from collections.abc import Sequence

@@ -66,6 +66,7 @@ class Registry:
             mapping={handler.name: msgspec.json.encode(_record(handler, worker)) for handler in handlers},
         )
         pipe.set(keys.worker(worker.id), msgspec.json.encode(worker), px=lease_ms)
+        pipe.zadd(keys.SEEN, {handler.name: now_ms for handler in handlers})
         pipe.zadd(keys.WORKERS, {worker.id: now_ms + lease_ms})
         pipe.zremrangebyscore(keys.WORKERS, 0, now_ms - 24 * 3600 * 1000)
         await pipe.execute()

@@ -27,7 +27,7 @@ class Room:
         self._log = get_logger().bind(handler=handler)
 
     def limit(self, said: Limits) -> None:
-        """What an operator says of the handler's limits now; where he says nothing, the code's hold."""
+        """What an operator says of the handler's limits now; of what is left out, the code decides."""
         limits = said.over(self._code)
         if limits == self._limits:
             return

@@ -162,7 +162,7 @@ class JobStore:
             keys.cancelling(handler),
             keys.control(handler),
         ]
-        arguments = [handler, keys.job(handler, ""), _DUE_MOST, *FIELDS]
+        arguments: list[str | bytes | int] = [handler, keys.job(handler, ""), _DUE_MOST, *FIELDS]
         moved, next_ms, to_cancel, limits = await self._due(names, arguments)
         return Due(
             moved=moved,

@@ -14,21 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from gateway.handler_view import HandlerView
 from gateway.jobs import Jobs
 from gateway.keys import ApiKeys, KeyCheck
 from gateway.live import LiveJobs
 from gateway.problems import Problems, answer_refusal
 from gateway.recorder import Recorder
-from gateway.routes import asyncapi, dead, handlers, jobs
+from gateway.routes import asyncapi, dead, handler_control, handlers, jobs
 from gateway.streams import StreamSlots
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
-from shared.jobs import JobLog, JobReader, Registry
+from shared.jobs import HandlerControl, HandlerReader, JobLog, JobReader, Registry
 from shared.settings import Secret, Settings
 from tests.gateway.history.stand_in import Workers
 from tests.until import until
 
-KEYS = "reader=read,other=read,publisher=publish"
+KEYS = "reader=read,other=read,publisher=publish,operator=operate"
 READER = {"Authorization": "Bearer reader"}
 
 
@@ -91,17 +92,23 @@ async def recorder(
 
 
 @pytest.fixture
-def app(registry: Registry, lookup: Jobs, live: LiveJobs) -> FastAPI:
+def app(redis: Any, registry: Registry, lookup: Jobs, live: LiveJobs) -> FastAPI:
     """The routes alone, behind the door's keys and problems."""
     app = FastAPI(
         version="1",
         exception_handlers={HTTPException: answer_refusal, RequestValidationError: answer_refusal},
         middleware=[Middleware(Problems), Middleware(KeyCheck, keys=ApiKeys.parse(KEYS))],
     )
-    for resource in (jobs, dead, handlers, asyncapi):
+    for resource in (jobs, dead, handlers, handler_control, asyncapi):
         app.include_router(resource.router)
     app.state.parts = SimpleNamespace(
-        jobs=lookup, live=live, registry=registry, stream_slots=StreamSlots(2), settings=Settings()
+        jobs=lookup,
+        live=live,
+        registry=registry,
+        handlers=HandlerView(registry, HandlerReader(redis)),
+        handler_control=HandlerControl(redis),
+        stream_slots=StreamSlots(2),
+        settings=Settings(),
     )
     return app
 
