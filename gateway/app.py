@@ -34,6 +34,7 @@ from gateway.routes import (
     dead,
     emails,
     events,
+    groups,
     handler_control,
     handlers,
     health,
@@ -85,6 +86,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     app.router.routes.append(events.straight)
     for resource in (
         events,
+        groups,
         users,
         emails,
         jobs,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.groups import NewGroup
+from gateway.groups import GroupEntry
 from shared.contracts import Envelope, decode_batch
 from shared.errors import ContractError
 from shared.jobs import JobRecord, decode_group
@@ -22,7 +22,7 @@ def caused_by(record: JobRecord) -> list[Envelope]:
         return []
 
 
-def group_of(record: JobRecord) -> NewGroup | None:
+def group_of(record: JobRecord) -> GroupEntry | None:
     """The group that the job opened, as long as Redis keeps it."""
     if record.group is None:
         return None
@@ -31,4 +31,4 @@ def group_of(record: JobRecord) -> NewGroup | None:
     except (ContractError, msgspec.MsgspecError):
         log.exception("ledger.group_unreadable", job_id=record.id)
         return None
-    return NewGroup(opened.id, record.id, opened.then, [one.id for one in caused_by(record)])
+    return GroupEntry(opened.id, record.id, opened.then, [one.id for one in caused_by(record)])

@@ -93,7 +93,7 @@ _SHOW: Final = text("""
 """)
 
 
-class NewGroup(NamedTuple):
+class GroupEntry(NamedTuple):
     """A group to be opened: the ids of its events, which are in the ledger, and what follows them."""
 
     id: str
@@ -114,7 +114,7 @@ class GroupState(NamedTuple):
     completed_at: datetime | None
 
 
-async def open_groups(connection: AsyncConnection, groups: Sequence[NewGroup]) -> None:
+async def open_groups(connection: AsyncConnection, groups: Sequence[GroupEntry]) -> None:
     """Enter the groups in the transaction of their events; one that is known already stays as it is."""
     if not groups:
         return

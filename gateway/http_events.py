@@ -51,17 +51,17 @@ def read_events(headers: Headers, body: bytes, catalogue: Catalogue, *, event_ma
     mode = content_type.lower()
     if not mode.startswith(_CLOUDEVENTS):
         one = _binary(attributes, content_type, body)
-        _check(one, catalogue, event_max, under="")
+        check_event(one, catalogue, event_max, under="")
         return Delivered((one,), is_batch=False)
     if mode.startswith(_BATCH):
         _refuse_other_formats(content_type, BATCH_TYPE)
         many = _batch(body)
         for index, one in enumerate(many):
-            _check(one, catalogue, event_max, under=f"/{index}/data")
+            check_event(one, catalogue, event_max, under=f"/{index}/data")
         return Delivered(many, is_batch=True)
     _refuse_other_formats(content_type, STRUCTURED_TYPE)
     one = _structured(body)
-    _check(one, catalogue, event_max, under="/data")
+    check_event(one, catalogue, event_max, under="/data")
     return Delivered((one,), is_batch=False)
 
 
@@ -104,7 +104,8 @@ def _batch(body: bytes) -> list[Envelope]:
     return many
 
 
-def _check(one: Envelope, catalogue: Catalogue, event_max: int, *, under: str) -> None:
+def check_event(one: Envelope, catalogue: Catalogue, event_max: int, *, under: str) -> None:
+    """Return when the event fits its bus and its contract; Refused with pointers below `under`, its data."""
     size_bytes = len(one.data) + sum(len(name) + len(value) for name, value in one.attributes.items())
     if size_bytes > event_max:
         raise Refused(

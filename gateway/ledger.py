@@ -86,6 +86,16 @@ class Transaction:
         """Enter the events; nothing is published unless the transaction commits."""
         self.written += await write(self.connection, envelopes)
 
+    async def accept(self, envelopes: Sequence[Envelope]) -> list[Accepted]:
+        """Enter the events, as Ledger.accept does; IdTaken when one comes with other content."""
+        before = len(self.written)
+        await self.write(*envelopes)
+        new = {envelope.id for envelope in self.written[before:]}
+        known = [envelope.id for envelope in envelopes if envelope.id not in new]
+        rows = (await self.connection.execute(_SELECT, {"ids": known})).fetchall() if known else ()
+        stored = {entry.envelope.id: entry.envelope for entry in map(_entry, rows)}
+        return [_unless_taken(answer) for answer in _answers(envelopes, new, stored)]
+
 
 async def write(connection: AsyncConnection, envelopes: Sequence[Envelope]) -> list[Envelope]:
     """Enter the events in the caller's transaction; returns the new ones, those known before left out.
@@ -129,12 +139,7 @@ class Ledger:
                 raise answer
             return [answer]
         async with self.transaction() as transaction:
-            await transaction.write(*envelopes)
-            new = {envelope.id for envelope in transaction.written}
-            known = [envelope.id for envelope in envelopes if envelope.id not in new]
-            rows = (await transaction.connection.execute(_SELECT, {"ids": known})).fetchall()
-            stored = {entry.envelope.id: entry.envelope for entry in map(_entry, rows)}
-            return [_unless_taken(answer) for answer in _answers(envelopes, new, stored)]
+            return await transaction.accept(envelopes)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:

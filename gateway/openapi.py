@@ -11,6 +11,7 @@ from gateway.keys import GUARDED
 from gateway.problem_kinds import IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INVALID_IDEMPOTENCY_KEY
 from gateway.problems import MEDIA_TYPE, SCHEMA, problem_response
 from gateway.routes.emails import NewEmail
+from gateway.routes.groups import NewGroup
 from gateway.routes.handler_control import HandlerChange
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
@@ -25,13 +26,17 @@ TAGS: Final = [
     {"name": "users", "description": "Who is registered."},
     {"name": "emails", "description": "Mails to be sent."},
     {"name": "events", "description": "CloudEvents 1.0 in; events with their jobs and causes out."},
+    {
+        "name": "groups",
+        "description": "Events that belong together, and the one that follows them.",
+    },
     {"name": "jobs", "description": "What handlers make of events."},
     {"name": "dead", "description": "Jobs that ended without success, and their replay."},
     {"name": "handlers", "description": "Who works on what, and how far behind it is."},
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
-_BODIES: Final = (NewUser, NewEmail, HandlerChange)
+_BODIES: Final = (NewUser, NewEmail, HandlerChange, NewGroup)
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
     "description": "The answer is that of an earlier request with the same Idempotency-Key.",
