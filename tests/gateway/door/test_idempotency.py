@@ -43,6 +43,14 @@ CASES = {
     "mail": Case("/v1/emails", MAIL),
     "binary event": Case("/v1/events", ADA, binary()),
     "structured event": Case("/v1/events", structured(), {"content-type": STRUCTURED_TYPE}),
+    "group": Case(
+        "/v1/groups",
+        {
+            "events": [{"type": "user.registered", "data": ADA}] * 2,
+            "then": {"type": "user.registered", "data": ADA},
+        },
+        events=2,
+    ),
     "batch": Case(
         "/v1/events", [structured(id=f"a-{n}") for n in range(3)], {"content-type": BATCH_TYPE}, events=3
     ),

@@ -1,4 +1,4 @@
-"""The gateway over a socket, and a service in this process: what becomes of chains and groups between the two."""
+"""The gateway over a socket and a service in this process: chains and groups go between the two."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager

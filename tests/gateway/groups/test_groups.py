@@ -125,7 +125,7 @@ async def test_a_group_waits_for_a_worker_that_comes_later_and_for_a_gateway(hou
         return event.email_id
 
     async with house.service(handlers):
-        pass  # registered, and gone
+        pass  # known to the buses, and gone
     async with served(house.settings) as another:
         answer = await another.post("/v1/groups", json={"events": [member(1), member(2)], "then": THEN})
         opened = answer.json()
@@ -149,6 +149,8 @@ async def test_a_group_whose_events_ended_without_a_gateway_is_completed_by_the_
 
     async with served(settings) as client:
         house = House(settings, client, engine, redis)
+        async with house.service(handlers):
+            pass  # known to the buses, and gone
         opened = await house.open_group(member(1), member(2))
     async with house.service(handlers):
 
