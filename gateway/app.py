@@ -27,6 +27,7 @@ from gateway.live import LiveJobs
 from gateway.openapi import describe
 from gateway.parts import Parts
 from gateway.problems import Problems, answer_refusal
+from gateway.reconciler import Reconciler
 from gateway.recorder import Recorder
 from gateway.relay import Relay
 from gateway.routes import (
@@ -49,7 +50,7 @@ from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
-from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, Registry
+from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
 from shared.telemetry import Metrics, TraceMiddleware, Tracing, configure_tracing, get_logger
 
 _FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
@@ -125,11 +126,28 @@ def _lifespan(
             registry, reader, log = Registry(redis), JobReader(redis), JobLog(redis)
             live = await stack.enter_async_context(LiveJobs(log))
             drain.on_begin(live.stop)
-            await stack.enter_async_context(Recorder(log, reader, registry, engine, hand_over=relay.take))
+            recorder = await stack.enter_async_context(
+                Recorder(log, reader, registry, engine, hand_over=relay.take)
+            )
             await stack.enter_async_context(GroupSweep(engine, hand_over=relay.take))
+            reconciler = await stack.enter_async_context(
+                Reconciler(
+                    engine,
+                    bus.places,
+                    LostJobs(redis, keep=settings.dead_ttl),
+                    registry,
+                    recorder,
+                    after=settings.reconcile_after,
+                )
+            )
             await stack.enter_async_context(Expiry(engine))
             metrics.watch(
                 "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting
+            )
+            metrics.watch(
+                "trunkline_jobs_queued_again",
+                "Jobs whose message a bus had lost, since the start of this process.",
+                lambda: reconciler.queued_again,
             )
             app.state.parts = Parts(
                 settings=settings,

@@ -111,6 +111,19 @@ class Recorder:
         if self._task is not None:
             await end(self._task)
 
+    async def record(self, job_ids: Sequence[str]) -> None:
+        """Write these jobs as Redis has them now, whatever the log told of them.
+
+        Jobs that Redis does not know are left as they are. Raises what Redis or Postgres raise when away.
+        """
+        # What is read after the newest entry of the log shows that entry's change or a later one.
+        position = position_of(await self._log.last_id())
+        ids = sorted(job_ids)
+        records = await self._read(ids)
+        views = [View(row_of(record, position), record) for record in records if record is not None]
+        for start in range(0, len(views), ROWS_AT_ONCE):
+            await self._write(views[start : start + ROWS_AT_ONCE])
+
     async def _record_for_ever(self) -> None:
         pause_s = FIRST_PAUSE_S
         while True:
@@ -194,7 +207,7 @@ class Recorder:
     async def _follow_up(self, views: Sequence[View]) -> None:
         """Settle the events whose jobs have ended, then complete the groups whose events are settled."""
         ended = {
-            view.row["event_id"]: view.row["event_type"]
+            view.row["event_id"]
             for view in views
             if view.row["state"] in FINAL and view.row["event_id"] is not None
         }

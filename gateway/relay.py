@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Protocol, Self
 
@@ -32,9 +32,11 @@ _MARKED_BATCHES: Final = 20
 _SLOWEST_SWEEP: Final = timedelta(seconds=2)
 _PUBLISH_LIMIT: Final = timedelta(seconds=4)  # below the 5 s that Postgres lets a transaction idle
 
-_MARK: Final = (
-    "UPDATE gateway.events SET published_at = now() WHERE id = ANY($1::uuid[]) AND published_at IS NULL"
-)
+_MARK: Final = """
+    UPDATE gateway.events SET published_at = now(), place = there.place
+    FROM unnest($1::uuid[], $2::text[]) AS there (id, place)
+    WHERE events.id = there.id AND published_at IS NULL
+"""
 # Losing a mark costs one more publish, which the bus drops; waiting for the disk would cost much more.
 _MARK_SESSION: Final = "SET synchronous_commit TO off"
 _UNPUBLISHED: Final = text("""
@@ -48,15 +50,15 @@ _UNPUBLISHED: Final = text("""
 class Publishes(Protocol):
     """What the relay needs of a bus; shared.bus.Bus is one."""
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
-        """The ids that are on their bus for certain."""
+    async def publish(self, envelopes: Sequence[Envelope]) -> Mapping[str, str]:
+        """Where each id lies that is on its bus for certain."""
         ...
 
 
 class _Page(NamedTuple):
     found: int
     tried: list[Envelope]
-    published: set[str]
+    published: Mapping[str, str]
 
 
 class Relay:
@@ -165,14 +167,14 @@ class Relay:
                 self._arrived.clear()
                 self._idle.set()
 
-    def _settle(self, batch: Sequence[Envelope], published: set[str]) -> None:
+    def _settle(self, batch: Sequence[Envelope], published: Mapping[str, str]) -> None:
         """Mark what is on its bus; leave the rest to the sweeper, which tries for as long as it takes."""
         worked = {envelope.type for envelope in batch if envelope.id in published}
         self._note(failed={envelope.type for envelope in batch} - worked, worked=worked)
         self._in_hand.difference_update(envelope.id for envelope in batch if envelope.id not in published)
         if not published:
             return
-        marked = self._mark(list(published))
+        marked = self._mark(published)
         self._marks.add(marked)
 
         def forget(done: "asyncio.Future[None]") -> None:
@@ -183,26 +185,27 @@ class Relay:
 
         marked.add_done_callback(forget)
 
-    async def _publish(self, batch: Sequence[Envelope]) -> set[str]:
+    async def _publish(self, batch: Sequence[Envelope]) -> Mapping[str, str]:
         """Each type by itself: a bus that hangs holds up only what is routed to it."""
         by_type: dict[str, list[Envelope]] = {}
         for envelope in batch:
             by_type.setdefault(envelope.type, []).append(envelope)
         parts = await asyncio.gather(*(self._publish_type(part) for part in by_type.values()))
-        return set().union(*parts)
+        return {id_: place for part in parts for id_, place in part.items()}
 
-    async def _publish_type(self, part: Sequence[Envelope]) -> set[str]:
+    async def _publish_type(self, part: Sequence[Envelope]) -> Mapping[str, str]:
         try:
             async with asyncio.timeout(_PUBLISH_LIMIT.total_seconds()):
                 return await self._bus.publish(part)
         except (BusUnavailable, OSError, TimeoutError):
-            return set()
+            return {}
         except Exception:  # noqa: BLE001 - a loop: the events stay unpublished and are tried again
             self._log.exception("relay.publish_failed", events=len(part))
-            return set()
+            return {}
 
-    async def _mark_together(self, groups: list[list[str]]) -> Sequence[None]:
-        await self._line.fetch(_MARK, [id_ for group in groups for id_ in group])
+    async def _mark_together(self, groups: list[Mapping[str, str]]) -> Sequence[None]:
+        places = [place for group in groups for place in group.values()]
+        await self._line.fetch(_MARK, [id_ for group in groups for id_ in group], places)
         return [None] * len(groups)
 
     async def _sweep_for_ever(self) -> None:
@@ -233,7 +236,7 @@ class Relay:
             rows = (await connection.execute(_UNPUBLISHED, parameters)).fetchall()
             found = [envelope_of(row) for row in rows]
             mine = [envelope for envelope in found if envelope.id not in self._in_hand]
-            published = await self._publish(mine) if mine else set[str]()
+            published = await self._publish(mine) if mine else {}
             await _mark_in(connection, published)
         return _Page(len(found), mine, published)
 
@@ -247,9 +250,9 @@ class Relay:
             self._log.info("relay.bus_back", types=sorted(back))
 
 
-async def _mark_in(connection: AsyncConnection, published: set[str]) -> None:
+async def _mark_in(connection: AsyncConnection, published: Mapping[str, str]) -> None:
     if published:
-        await connection.exec_driver_sql(_MARK, (list(published),))
+        await connection.exec_driver_sql(_MARK, (list(published), list(published.values())))
 
 
 def _longer(pause: timedelta) -> timedelta:

@@ -31,6 +31,8 @@ class GatewaySettings(Settings):
     """How many committed events wait in memory for a bus; what is above it waits in Postgres alone."""
     sweep_every: Duration = timedelta(seconds=1)
     """How often the relay looks for committed events that nobody published, and how old they must be."""
+    reconcile_after: Duration = timedelta(seconds=60)
+    """How long a published event may be open before it is looked after: a lost job is queued again, once."""
     streams_per_key: Annotated[int, Field(ge=1)] = 5
     """How many event streams (SSE) one API key may have open in this process."""
     idempotency_ttl: Duration = timedelta(days=7)

@@ -1,6 +1,7 @@
 """What the ledger learns from jobs: what they caused or came from is entered, what is done settled."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,10 +12,13 @@ from gateway import ledger
 from gateway.caused import caused_by
 from shared.contracts import Envelope, decode_structured
 from shared.errors import ContractError
-from shared.jobs import FINAL, HandlerRecord, JobRecord, keys
+from shared.jobs import FINAL, HandlerRecord, JobRecord
 from shared.telemetry import get_logger
 
 log = get_logger()
+
+MEMORY: Final = timedelta(days=30)
+"""How long the jobs of a handler that is not registered any more are waited for."""
 
 _UNKNOWN: Final = text("""
     SELECT seen.id::text
@@ -27,19 +31,57 @@ _PUBLISHED: Final = text("""
 """)
 
 # Rows are locked in the order of their ids: two recorders that settle the same events never lock crosswise.
+# Needed are the jobs of all handlers of the event's type: those that are registered, and those that were seen
+# lately, for a Redis that came back empty knows a handler only once its service runs again. The event of
+# a direct job needs that one.
 _SETTLE: Final = text("""
-    WITH done AS (
-        SELECT needed.event_id
-        FROM unnest(CAST(:event_ids AS uuid[]), CAST(:job_ids AS text[])) AS needed (event_id, job_id)
-        LEFT JOIN gateway.jobs ON jobs.id = needed.job_id AND jobs.state = ANY(CAST(:final AS text[]))
-        GROUP BY needed.event_id
+    WITH open AS (
+        SELECT id, type, attributes ->> 'handler' AS direct_to FROM gateway.events
+        WHERE id = ANY(CAST(:event_ids AS uuid[])) AND settled_at IS NULL
+    ), known AS (
+        SELECT name, event_type
+        FROM unnest(CAST(:names AS text[]), CAST(:event_types AS text[])) AS registered (name, event_type)
+        UNION
+        SELECT name, event_type FROM gateway.handlers WHERE seen_at > now() - CAST(:memory AS interval)
+    ), needed AS (
+        SELECT open.id, known.name AS handler FROM open JOIN known ON known.event_type = open.type
+        WHERE open.direct_to IS NULL
+        UNION ALL
+        SELECT id, direct_to FROM open WHERE direct_to IS NOT NULL
+    ), done AS (
+        SELECT needed.id FROM needed
+        LEFT JOIN gateway.jobs
+            ON jobs.id = (needed.handler || ':' || needed.id::text) COLLATE "C"
+            AND jobs.state = ANY(CAST(:final AS text[]))
+        GROUP BY needed.id
         HAVING bool_and(jobs.id IS NOT NULL)
-    ), open AS (
+    ), locked AS (
         SELECT id FROM gateway.events
-        WHERE id IN (SELECT event_id FROM done) AND settled_at IS NULL
+        WHERE id IN (SELECT id FROM done) AND settled_at IS NULL
         ORDER BY id FOR UPDATE
     )
-    UPDATE gateway.events SET settled_at = now() FROM open WHERE events.id = open.id
+    UPDATE gateway.events SET settled_at = now() FROM locked WHERE events.id = locked.id
+""")
+
+_SETTLE_UNHANDLED: Final = text("""
+    WITH locked AS (
+        SELECT id FROM gateway.events
+        WHERE id = ANY(CAST(:event_ids AS uuid[])) AND settled_at IS NULL AND type NOT IN (
+            SELECT event_type FROM gateway.handlers WHERE seen_at > now() - CAST(:memory AS interval)
+        )
+        ORDER BY id FOR UPDATE
+    )
+    UPDATE gateway.events SET settled_at = now() FROM locked WHERE events.id = locked.id
+""")
+
+# Only now and then: a row that is written each round is a dead row each round.
+_REMEMBER: Final = text("""
+    INSERT INTO gateway.handlers AS known (name, event_type)
+    SELECT name, event_type
+    FROM unnest(CAST(:names AS text[]), CAST(:event_types AS text[])) AS registered (name, event_type)
+    ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET event_type = excluded.event_type, seen_at = now()
+    WHERE known.event_type <> excluded.event_type OR known.seen_at < now() - interval '1 minute'
 """)
 
 
@@ -62,25 +104,38 @@ async def enter_unknown(connection: AsyncConnection, records: Collection[JobReco
 
 
 async def settle(
-    connection: AsyncConnection, events: Mapping[UUID, str], handlers: Mapping[str, HandlerRecord]
+    connection: AsyncConnection, events: Collection[UUID], handlers: Mapping[str, HandlerRecord]
 ) -> None:
-    """Settle those of the events (id -> type) whose jobs are all final; one without handlers stays open.
+    """Settle those of the events whose jobs are all final; one without handlers stays open.
 
     Run it in a transaction that began after the states of the jobs were committed: of two recorders
     that each write the last job but one, the later then sees both.
     """
-    needed = [
-        (event_id, keys.job_id(handler.name, str(event_id)))
-        for event_id, type_ in events.items()
-        for handler in handlers.values()
-        if handler.event_type == type_
-    ]
-    if needed:
-        event_ids, job_ids = zip(*needed, strict=True)
+    if events:
         final = [state.value for state in FINAL]
-        await connection.execute(
-            _SETTLE, {"event_ids": list(event_ids), "job_ids": list(job_ids), "final": final}
-        )
+        values = {"event_ids": list(events), "final": final, "memory": MEMORY, **_names(handlers)}
+        await connection.execute(_SETTLE, values)
+
+
+async def settle_unhandled(connection: AsyncConnection, event_ids: Sequence[UUID]) -> None:
+    """Settle those of the events whose type no handler was seen for lately.
+
+    Call it only with events that have no handler in a registry which can be trusted.
+    """
+    if event_ids:
+        await connection.execute(_SETTLE_UNHANDLED, {"event_ids": list(event_ids), "memory": MEMORY})
+
+
+async def remember(connection: AsyncConnection, handlers: Mapping[str, HandlerRecord]) -> None:
+    """Note who handles what: should the registry be lost, no event of theirs is settled without them."""
+    await connection.execute(_REMEMBER, _names(handlers))
+
+
+def _names(handlers: Mapping[str, HandlerRecord]) -> dict[str, list[str]]:
+    return {
+        "names": [handler.name for handler in handlers.values()],
+        "event_types": [handler.event_type for handler in handlers.values()],
+    }
 
 
 def _envelope(seen: JobRecord | Envelope) -> Envelope | None:

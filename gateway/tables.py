@@ -17,6 +17,7 @@ events = Table(
     Column("published_at", DateTime(timezone=True)),  # on its bus for certain
     Column("settled_at", DateTime(timezone=True)),  # all its jobs are final
     Column("held_until", DateTime(timezone=True)),  # not to be published before; null is at once
+    Column("place", Text),  # where it lies on its bus; of an event that somebody else published, NULL
 )
 
 users = Table(

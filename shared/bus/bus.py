@@ -1,14 +1,17 @@
 """Events in, on the buses of their routes out: batched, traced, each id once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import nats.errors
 
 from shared.bus.jetstream import NatsConnection, NatsPublisher
+from shared.bus.jetstream.lookup import NatsLookup
 from shared.bus.jetstream.wire import subject_of
+from shared.bus.places import Places, join, place_of
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, RedisPublisher, connect
+from shared.bus.redis_streams.lookup import RedisLookup
 from shared.bus.redis_streams.wire import stream_of
 from shared.bus.routes import BusName, Routes
 from shared.contracts import Envelope
@@ -41,6 +44,10 @@ class Bus:
         self._metrics = metrics
         self._redis = redis
         self._nats = nats
+        self.places = Places(
+            RedisLookup(redis) if redis is not None else None, NatsLookup(nats) if nats is not None else None
+        )
+        """Looks up where published events lie."""
 
     @classmethod
     @asynccontextmanager
@@ -69,23 +76,20 @@ class Bus:
             if nats_connection is not None:
                 await nats_connection.close()
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
-        """The ids that are on every bus of their route for certain; publish the others again, as they are."""
+    async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
+        """Where each id lies that is on every bus of its route for certain (shared/bus/places.py).
+
+        Publish the others again, as they are.
+        """
         if len(envelopes) > _BATCH:
             parts = [envelopes[at : at + _BATCH] for at in range(0, len(envelopes), _BATCH)]
-            return set().union(*[await self.publish(part) for part in parts])
+            return {id_: place for part in parts for id_, place in (await self.publish(part)).items()}
         batches: dict[BusName, list[Envelope]] = {}
         for envelope in envelopes:
             for bus in self.routes.buses_for(envelope.type):
                 batches.setdefault(bus, []).append(envelope)
         published = await asyncio.gather(*(self._publish(bus, batch) for bus, batch in batches.items()))
-        missing = {
-            envelope.id
-            for batch, there in zip(batches.values(), published, strict=True)
-            for envelope in batch
-            if envelope.id not in there
-        }
-        return {envelope.id for envelope in envelopes} - missing
+        return _on_all(batches, dict(zip(batches, published, strict=True)))
 
     async def check(self) -> None:
         """Return when every bus that is on answers; BusUnavailable names the one that does not."""
@@ -103,7 +107,7 @@ class Bus:
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 raise BusUnavailable(f"nats does not answer: {error!r}") from error
 
-    async def _publish(self, bus: BusName, batch: list[Envelope]) -> set[str]:
+    async def _publish(self, bus: BusName, batch: list[Envelope]) -> dict[str, str]:
         types = {envelope.type for envelope in batch}
         destination = _CHANNEL_OF[bus](types.pop() if len(types) == 1 else "*")
         with self._tracing.send(
@@ -112,3 +116,23 @@ class Bus:
             published = await self._publishers[bus].publish(batch)
         self._metrics.messages_sent(bus, destination, len(published))
         return published
+
+
+def _on_all(
+    batches: Mapping[BusName, Sequence[Envelope]], published: Mapping[BusName, Mapping[str, str]]
+) -> dict[str, str]:
+    """The places of those that every bus of their route has."""
+    places: dict[str, str] = {}
+    missing: set[str] = set()
+    for bus, batch in batches.items():
+        tokens = published[bus]
+        for envelope in batch:
+            id_ = envelope.id
+            if id_ not in tokens:
+                missing.add(id_)
+            else:
+                place = place_of(bus, tokens[id_])
+                places[id_] = join(places[id_], place) if id_ in places else place
+    for id_ in missing & places.keys():
+        del places[id_]
+    return places

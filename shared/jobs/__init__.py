@@ -18,6 +18,7 @@ from shared.jobs.handlers import Handler, Handlers
 from shared.jobs.job import Job
 from shared.jobs.limits import Limits
 from shared.jobs.log import Change, Entry, JobLog
+from shared.jobs.lost import JobStanding, LostJobs
 from shared.jobs.outcomes import (
     HardTimeLimitExceeded,
     ProcessDied,
@@ -55,7 +56,9 @@ __all__ = [
     "JobLog",
     "JobReader",
     "JobRecord",
+    "JobStanding",
     "Limits",
+    "LostJobs",
     "OpenedGroup",
     "ProcessDied",
     "Registry",

@@ -195,12 +195,12 @@ def _claim_of(delivery: Delivery, now_ms: int) -> tuple[str | bytes | int, ...]:
         envelope.type,
         now_ms,
         envelope.traceparent or "",
-        _instant_ms(envelope.attributes.get(DELIVER_AT)),
-        _instant_ms(envelope.attributes.get(EXPIRES_AT)),
+        instant_ms(envelope.attributes.get(DELIVER_AT)),
+        instant_ms(envelope.attributes.get(EXPIRES_AT)),
     )
 
 
-def _instant_ms(text: str | None) -> int:
+def instant_ms(text: str | None) -> int:
     """The instant in ms since the epoch, 0 for none; an envelope holds only instants that can be read."""
     return round(from_rfc3339(text).timestamp() * 1000) if text else 0
 

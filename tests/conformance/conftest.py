@@ -60,7 +60,7 @@ class Lab:
 
     async def publish(self, *events: Event) -> list[Envelope]:
         envelopes = [wrap(event, source="/lab") for event in events]
-        assert await self.bus.publish(envelopes) == {envelope.id for envelope in envelopes}
+        assert (await self.bus.publish(envelopes)).keys() == {envelope.id for envelope in envelopes}
         return envelopes
 
     async def job(self, handler: str, event_id: str) -> JobRecord | None:

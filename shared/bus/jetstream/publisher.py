@@ -26,12 +26,12 @@ class NatsPublisher:
         self._window = window
         self._availability = Availability(get_logger(), "bus.nats")
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
-        """The ids that the stream has for certain."""
+    async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
+        """Where each id lies that the stream has for certain: `<stream> <sequence>`."""
         jetstream = self._connection.jetstream
         if jetstream is None:
             self._availability.lost("not connected")
-            return set()
+            return {}
         try:
             return await self._publish(jetstream, envelopes)
         except NoStreamResponseError:
@@ -39,9 +39,9 @@ class NatsPublisher:
             return await self._publish(jetstream, envelopes)
         except UNAVAILABLE as error:
             self._availability.lost(error)
-            return set()
+            return {}
 
-    async def _publish(self, jetstream: JetStreamContext, envelopes: Sequence[Envelope]) -> set[str]:
+    async def _publish(self, jetstream: JetStreamContext, envelopes: Sequence[Envelope]) -> dict[str, str]:
         answers: dict[asyncio.Future[PubAck], str] = {}
         try:
             for envelope in envelopes:
@@ -63,4 +63,9 @@ class NatsPublisher:
             self._availability.lost(errors[0] if errors else f"no answer within {_ANSWER_S:g} s")
         else:
             self._availability.back()
-        return {answers[answer] for answer in done if answer.exception() is None}
+        # Of a duplicate the server answers with the sequence of the first.
+        return {
+            answers[answer]: f"{wire.STREAM} {answer.result().seq}"
+            for answer in done
+            if answer.exception() is None
+        }

@@ -26,21 +26,26 @@ class RedisPublisher:
         self._keep_ms = round(keep.total_seconds() * 1000)
         self._availability = Availability(get_logger(), "bus.redis")
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
-        """The ids that are on their stream for certain; one call for each stream, side by side."""
+    async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
+        """Where each id lies that is on its stream for certain: `<stream> <entry id>`.
+
+        One call for each stream, side by side.
+        """
         by_stream: defaultdict[str, list[Envelope]] = defaultdict(list)
         for envelope in envelopes:
             by_stream[wire.stream_of(envelope.type)].append(envelope)
         added = await asyncio.gather(*(self._add(stream, batch) for stream, batch in by_stream.items()))
-        return set().union(*added)
+        return {id_: token for part in added for id_, token in part.items()}
 
-    async def _add(self, stream: str, batch: list[Envelope]) -> set[str]:
+    async def _add(self, stream: str, batch: list[Envelope]) -> dict[str, str]:
         marks = [f"dd:{{{stream}}}:{envelope.id}" for envelope in batch]
         fields = [_pack(wire.encode(envelope)) for envelope in batch]
         try:
-            await self._publish([stream, *marks], [self._window_ms, self._keep_ms, *fields])
+            entries = await self._publish([stream, *marks], [self._window_ms, self._keep_ms, *fields])
         except UNAVAILABLE as error:
             self._availability.lost(error)
-            return set()
+            return {}
         self._availability.back()
-        return {envelope.id for envelope in batch}
+        return {
+            envelope.id: f"{stream} {entry.decode()}" for envelope, entry in zip(batch, entries, strict=True)
+        }

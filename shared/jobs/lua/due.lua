@@ -11,9 +11,9 @@ for i = 1, #due do
   local key = ARGV[2] .. due[i]
   local job = redis.call('HMGET', key, 'state', 'attempt')
   if job[1] == 'retrying' or job[1] == 'queued' then
-    redis.call('HSET', key, 'state', 'queued')
+    local entry = redis.call('XADD', KEYS[2], '*', 'job', due[i])
+    redis.call('HSET', key, 'state', 'queued', 'queue_entry', entry)
     redis.call('HDEL', key, 'due_at')
-    redis.call('XADD', KEYS[2], '*', 'job', due[i])
     changes[#changes + 1] = {due[i], 'queued', tonumber(job[2] or '0')}
   end
 end

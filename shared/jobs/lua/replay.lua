@@ -15,6 +15,6 @@ redis.call('HDEL', KEYS[4], 'reason', 'error', 'result', 'caused', 'progress', '
   'expires_at', 'cancel_requested', 'crashes', 'worker', 'token')
 redis.call('PEXPIRE', KEYS[4], ARGV[7])
 redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('XADD', KEYS[2], '*', 'job', ARGV[2])
+redis.call('HSET', KEYS[4], 'queue_entry', redis.call('XADD', KEYS[2], '*', 'job', ARGV[2]))
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'h', ARGV[1], 'c', cjson.encode({{ARGV[2], 'queued', 0}}))
 return 'queued'

@@ -30,11 +30,11 @@ class FakeBus:
         self.refuses: set[str] = set()
         self.calls = 0
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
+    async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         self.calls += 1
         taken = [envelope.id for envelope in envelopes if envelope.type not in self.refuses]
         self.published += taken
-        return set(taken)
+        return {id_: f"fake:{id_}" for id_ in taken}
 
 
 @asynccontextmanager
@@ -66,6 +66,8 @@ async def test_what_is_committed_is_published_and_marked_before_the_relay_stops(
 
     assert sorted(bus.published) == sorted(envelope.id for envelope in events)
     assert await unpublished(query) == 0
+    kept = await query("SELECT id::text, place FROM gateway.events")
+    assert {row["id"]: row["place"] for row in kept} == {one.id: f"fake:{one.id}" for one in events}
 
 
 async def test_above_its_backlog_the_relay_leaves_events_to_the_sweeper(
