@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from gateway.jobs import JobLink, Jobs
-from shared.contracts import Envelope
+from shared.contracts import HANDLER, Envelope
 from shared.telemetry import trace_id_of
 
 SOURCE: Final = "/trunkline/gateway"
@@ -42,7 +42,7 @@ async def of_event(envelope: Envelope, jobs: Jobs) -> tuple[str, list[JobLink], 
     """The event's id, the jobs it will have and the trace that they belong to."""
     return (
         envelope.id,
-        await jobs.expected(envelope.type, envelope.id),
+        await jobs.expected(envelope.type, envelope.id, handler=envelope.attributes.get(HANDLER)),
         trace_id_of(envelope.traceparent),
     )
 

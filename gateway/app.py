@@ -33,6 +33,7 @@ from gateway.relay import Relay
 from gateway.routes import (
     asyncapi,
     dead,
+    direct_jobs,
     emails,
     events,
     groups,
@@ -46,8 +47,10 @@ from gateway.routes import (
 )
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
+from gateway.unique import UniqueJobs
 from shared import VERSION
 from shared.bus import Bus, Routes
+from shared.bus.redis_streams import UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
 from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
@@ -90,6 +93,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         groups,
         users,
         emails,
+        direct_jobs,
         jobs,
         job_control,
         dead,
@@ -161,6 +165,7 @@ def _lifespan(
                 control=JobControl(redis, keep=settings.dead_ttl),
                 handlers=HandlerView(registry, HandlerReader(redis)),
                 handler_control=HandlerControl(redis),
+                unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
                 stream_slots=StreamSlots(settings.streams_per_key),
                 tracing=tracing,
                 metrics=metrics,

@@ -13,6 +13,7 @@ from gateway.problem_kinds import EVENT_TOO_LARGE, INVALID_EVENT, UNSUPPORTED_ME
 from gateway.problems import Refused, of_contract
 from shared.contracts import (
     BATCH_TYPE,
+    HANDLER,
     STRUCTURED_TYPE,
     Catalogue,
     Envelope,
@@ -51,16 +52,19 @@ def read_events(headers: Headers, body: bytes, catalogue: Catalogue, *, event_ma
     mode = content_type.lower()
     if not mode.startswith(_CLOUDEVENTS):
         one = _binary(attributes, content_type, body)
+        _refuse_addressed(one, f"/ce-{HANDLER}")
         check_event(one, catalogue, event_max, under="")
         return Delivered((one,), is_batch=False)
     if mode.startswith(_BATCH):
         _refuse_other_formats(content_type, BATCH_TYPE)
         many = _batch(body)
         for index, one in enumerate(many):
+            _refuse_addressed(one, f"/{index}/{HANDLER}")
             check_event(one, catalogue, event_max, under=f"/{index}/data")
         return Delivered(many, is_batch=True)
     _refuse_other_formats(content_type, STRUCTURED_TYPE)
     one = _structured(body)
+    _refuse_addressed(one, f"/{HANDLER}")
     check_event(one, catalogue, event_max, under="/data")
     return Delivered((one,), is_batch=False)
 
@@ -159,6 +163,16 @@ def _naming_headers(error: EnvelopeError) -> Refused:
         Problem(names.get(pointer, f"/ce-{pointer[1:]}"), detail) for pointer, detail in error.problems
     ]
     return Refused(INVALID_EVENT, str(error), errors=problems)
+
+
+def _refuse_addressed(one: Envelope, pointer: str) -> None:
+    """An event is for whoever handles its type; who means one handler asks for a job."""
+    if HANDLER in one.attributes:
+        raise Refused(
+            INVALID_EVENT,
+            f"the attribute {HANDLER!r} is not accepted; for a job of one handler, POST /v1/jobs",
+            errors=[Problem(pointer, "is not accepted; POST /v1/jobs")],
+        )
 
 
 def _refuse_other_formats(content_type: str, understood: str) -> None:

@@ -26,6 +26,7 @@ READ_LIMIT_S: Final = 2.0
 _ACCEPTED: Final = text(
     "SELECT accepted_at, held_until, attributes ->> 'traceparent' AS traceparent"
     " FROM gateway.events WHERE id = :id AND type = :type"
+    " AND coalesce(attributes ->> 'handler', :handler) = :handler"
 )
 
 
@@ -47,8 +48,13 @@ class Jobs:
         self._engine = engine
         self.history = History(engine)
 
-    async def expected(self, event_type: str, event_id: str) -> list[JobLink]:
-        """The jobs that an event just accepted will have; costs no round trip, never fails."""
+    async def expected(self, event_type: str, event_id: str, *, handler: str | None = None) -> list[JobLink]:
+        """The jobs that an event just accepted will have; costs no round trip, never fails.
+
+        `handler` is the one that the event is for, where it is for one alone.
+        """
+        if handler is not None:
+            return [_link(handler, event_id)]
         handlers = await self.handlers.of_type(event_type)
         return [_link(handler.name, event_id) for handler in handlers]
 
@@ -68,9 +74,17 @@ class Jobs:
             raise unavailable("Redis")
         return await self._accepted(handler, event_id)
 
-    async def of_event(self, event_id: str, event_type: str) -> list[dict[str, Any]]:
-        """The jobs of an event that is in the ledger; those that nobody took up yet are queued."""
-        handlers = await self.handlers.of_type(event_type)
+    async def of_event(
+        self, event_id: str, event_type: str, *, only: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The jobs of an event that is in the ledger; those that nobody took up yet are queued.
+
+        `only` is the handler that the event is for, where it is for one alone.
+        """
+        if only is None:
+            handlers = await self.handlers.of_type(event_type)
+        else:
+            handlers = [one for one in (await self.handlers.all()).values() if one.name == only]
         jobs = await self._known(event_id, [handler.name for handler in handlers])
         for handler in handlers:
             job_id = keys.job_id(handler.name, event_id)
@@ -112,7 +126,7 @@ class Jobs:
         if registered is None:
             return None
         try:
-            wanted = {"id": UUID(event_id), "type": registered.event_type}
+            wanted = {"id": UUID(event_id), "type": registered.event_type, "handler": handler}
         except ValueError:
             return None
         async with self._engine.connect() as connection:

@@ -21,7 +21,7 @@ from gateway.later import held_until
 from gateway.line import Line
 from gateway.one_commit import OneCommit, joined, one_commit
 from shared.bus import Coalescer
-from shared.contracts import Envelope
+from shared.contracts import HANDLER, Envelope
 from shared.errors import TrunklineError
 
 HandOver = Callable[[Sequence[Envelope]], None]
@@ -241,6 +241,8 @@ def _unless_taken(answer: Accepted | IdTaken) -> Accepted:
 
 def _is_same(one: Envelope, other: Envelope) -> bool:
     if (one.type, one.source) != (other.type, other.source):
+        return False
+    if one.attributes.get(HANDLER) != other.attributes.get(HANDLER):
         return False
     return one.data == other.data or _is_same_json(one.data, other.data)
 

@@ -14,6 +14,7 @@ from gateway.live import LiveJobs
 from gateway.relay import Relay
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
+from gateway.unique import UniqueJobs
 from shared.bus import Bus
 from shared.jobs import HandlerControl, JobControl, Registry
 from shared.telemetry import Metrics, Tracing
@@ -34,6 +35,7 @@ class Parts:
     control: JobControl
     handlers: HandlerView
     handler_control: HandlerControl
+    unique: UniqueJobs
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics

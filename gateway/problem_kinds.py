@@ -82,6 +82,13 @@ IDEMPOTENCY_KEY_IN_FLIGHT: Final = Kind(
     "A request with this Idempotency-Key is in flight",
     "Repeat the same request after Retry-After seconds; it gets the answer of the one that is in flight.",
 )
+UNIQUE_KEY_IN_FLIGHT: Final = Kind(
+    "unique-key-in-flight",
+    409,
+    "A request with this unique_key is in flight",
+    "Repeat the request after Retry-After seconds: by then the other one is committed, and its job stands "
+    "for yours, or it has failed.",
+)
 BODY_TOO_LARGE: Final = Kind(
     "body-too-large", 413, "The body is too large", "The setting BODY_MAX limits a request's body."
 )
@@ -106,6 +113,12 @@ IDEMPOTENCY_KEY_REUSED: Final = Kind(
 )
 UNKNOWN_TYPE: Final = Kind(
     "unknown-type", 422, "No such event type", "The member `known` lists the types that are accepted."
+)
+UNKNOWN_HANDLER: Final = Kind(
+    "unknown-handler",
+    422,
+    "No such handler",
+    "The member `known` lists the handlers that have announced themselves; a service does so when it starts.",
 )
 INVALID_DATA: Final = Kind(
     "invalid-data", 422, "The event's data breaks its contract", "Each entry of `errors` points to one fault."
@@ -161,12 +174,14 @@ KINDS: Final = {
         DUPLICATE_EMAIL,
         ID_TAKEN,
         IDEMPOTENCY_KEY_IN_FLIGHT,
+        UNIQUE_KEY_IN_FLIGHT,
         BODY_TOO_LARGE,
         EVENT_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         INVALID,
         IDEMPOTENCY_KEY_REUSED,
         UNKNOWN_TYPE,
+        UNKNOWN_HANDLER,
         INVALID_DATA,
         TOO_MANY_STREAMS,
         JOB_NOT_LIVE,

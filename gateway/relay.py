@@ -23,7 +23,7 @@ from gateway.later import held_until
 from gateway.ledger import envelope_of
 from gateway.line import Line
 from shared.bus import Coalescer
-from shared.contracts import Envelope
+from shared.contracts import HANDLER, Envelope
 from shared.errors import BusUnavailable
 from shared.telemetry import get_logger
 
@@ -41,8 +41,8 @@ _MARK: Final = """
 _MARK_SESSION: Final = "SET synchronous_commit TO off"
 _UNPUBLISHED: Final = text("""
     SELECT id::text, type, source, attributes::text, data FROM gateway.events
-    WHERE published_at IS NULL AND type <> ALL(:skipped)
-    AND COALESCE(held_until, accepted_at) < now() - CAST(:age AS interval)
+    WHERE published_at IS NULL AND COALESCE(held_until, accepted_at) < now() - CAST(:age AS interval)
+        AND COALESCE('job of ' || (attributes ->> 'handler'), type) <> ALL(:skipped)
     ORDER BY COALESCE(held_until, accepted_at) LIMIT :limit FOR UPDATE SKIP LOCKED
 """).bindparams(bindparam("skipped", type_=ARRAY(TEXT)))
 
@@ -122,7 +122,7 @@ class Relay:
         room = self._backlog - len(self._waiting)
         now = datetime.now(UTC)
         for envelope in envelopes[: max(room, 0)]:
-            if envelope.type not in self._stuck and held_until(envelope, now) is None:
+            if _lane(envelope) not in self._stuck and held_until(envelope, now) is None:
                 self._in_hand.add(envelope.id)
                 self._waiting.append(envelope)
         if self._waiting:
@@ -136,7 +136,10 @@ class Relay:
 
     @property
     def stuck_types(self) -> frozenset[str]:
-        """The types whose bus takes nothing at the moment; the sweeper tries them again."""
+        """The types whose bus takes nothing at the moment, `job of <handler>` for a handler's own queue.
+
+        The sweeper tries them again.
+        """
         return frozenset(self._stuck)
 
     async def sweep(self) -> int:
@@ -150,8 +153,8 @@ class Relay:
         while True:
             page = await self._sweep_page(skipped)
             total += len(page.published)
-            worked = {envelope.type for envelope in page.tried if envelope.id in page.published}
-            failed = {envelope.type for envelope in page.tried} - worked
+            worked = {_lane(envelope) for envelope in page.tried if envelope.id in page.published}
+            failed = {_lane(envelope) for envelope in page.tried} - worked
             skipped |= failed
             self._note(failed=failed, worked=worked)
             if page.found < _BATCH or not (page.published or failed):
@@ -169,8 +172,8 @@ class Relay:
 
     def _settle(self, batch: Sequence[Envelope], published: Mapping[str, str]) -> None:
         """Mark what is on its bus; leave the rest to the sweeper, which tries for as long as it takes."""
-        worked = {envelope.type for envelope in batch if envelope.id in published}
-        self._note(failed={envelope.type for envelope in batch} - worked, worked=worked)
+        worked = {_lane(envelope) for envelope in batch if envelope.id in published}
+        self._note(failed={_lane(envelope) for envelope in batch} - worked, worked=worked)
         self._in_hand.difference_update(envelope.id for envelope in batch if envelope.id not in published)
         if not published:
             return
@@ -189,7 +192,7 @@ class Relay:
         """Each type by itself: a bus that hangs holds up only what is routed to it."""
         by_type: dict[str, list[Envelope]] = {}
         for envelope in batch:
-            by_type.setdefault(envelope.type, []).append(envelope)
+            by_type.setdefault(_lane(envelope), []).append(envelope)
         parts = await asyncio.gather(*(self._publish_type(part) for part in by_type.values()))
         return {id_: place for part in parts for id_, place in part.items()}
 
@@ -248,6 +251,12 @@ class Relay:
             self._log.warning("relay.bus_away", types=sorted(stopped))
         if back:
             self._log.info("relay.bus_back", types=sorted(back))
+
+
+def _lane(envelope: Envelope) -> str:
+    """What is held up together: the events of a type, or one handler's own jobs; as the sweeper asks."""
+    handler = envelope.attributes.get(HANDLER)
+    return envelope.type if handler is None else f"job of {handler}"
 
 
 async def _mark_in(connection: AsyncConnection, published: Mapping[str, str]) -> None:

@@ -108,6 +108,8 @@ async def settle(
 ) -> None:
     """Settle those of the events whose jobs are all final; one without handlers stays open.
 
+    An event for one handler has its one job, whoever else handles its type.
+
     Run it in a transaction that began after the states of the jobs were committed: of two recorders
     that each write the last job but one, the later then sees both.
     """

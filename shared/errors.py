@@ -5,6 +5,7 @@ TrunklineError
 |-- ContractError        bytes that are no event, or an event that breaks its contract
 |   |-- EnvelopeError    CloudEvents attributes missing or malformed
 |   |-- UnknownType      no contract of this type is in the catalogue
+|   |-- UnknownHandler   no handler of this name has ever announced itself
 |   `-- InvalidData      the data does not fit the contract of its type
 `-- BusUnavailable       a bus refused or did not answer; what was to be published is kept
 """
@@ -45,6 +46,14 @@ class UnknownType(ContractError):
 
     def __init__(self, type_: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown event type {type_!r}; known are: {', '.join(known)}")
+        self.known = tuple(known)
+
+
+class UnknownHandler(ContractError):
+    """No handler of this name has ever announced itself; `known` lists those that have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown handler {name!r}; known are: {', '.join(known) or 'none'}")
         self.known = tuple(known)
 
 

@@ -101,7 +101,8 @@ class Service(FastStream):
         bus = await self._stack.enter_async_context(
             Bus.open(settings, tracing=tracing, metrics=metrics, name=self.name)
         )
-        provided = await self._stack.enter_async_context(self._resources(tracing))
+        # A handler may ask for the bus as for any resource: `bus: Bus`, to enqueue jobs.
+        provided = (bus, *await self._stack.enter_async_context(self._resources(tracing)))
         self._arguments = {
             handler.name: fill(handler, provided, by="app.py")
             for handler in self.handlers

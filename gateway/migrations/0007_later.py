@@ -21,10 +21,19 @@ def upgrade() -> None:
         schema="gateway",
         postgresql_where=sa.text("published_at IS NULL"),
     )
+    # Who has a unique key, of jobs that are in no queue yet.
+    op.create_index(
+        "events_unpublished_unique",
+        "events",
+        [sa.text("(attributes ->> 'uniquekey')")],
+        schema="gateway",
+        postgresql_where=sa.text("published_at IS NULL AND (attributes ->> 'uniquekey') IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
     """Publish what was held at once: its jobs wait in Redis then."""
+    op.drop_index("events_unpublished_unique", "events", schema="gateway")
     op.drop_index("events_unpublished", "events", schema="gateway")
     op.drop_column("events", "held_until", schema="gateway")
     op.create_index(

@@ -29,7 +29,7 @@ from gateway.problem_kinds import (
 from gateway.problems import Refused, documented
 from gateway.uuids import as_uuid
 from shared.clock import rfc3339
-from shared.contracts import BATCH_TYPE, CATALOGUE, STRUCTURED_TYPE, Envelope
+from shared.contracts import BATCH_TYPE, CATALOGUE, HANDLER, STRUCTURED_TYPE, Envelope
 from shared.telemetry import Tracing, trace_id_of
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ async def get_event(event_id: str, ledger: LedgerDep, jobs: JobsDep) -> Response
     return json_response(
         _view(entry)
         | {
-            "jobs": await jobs.of_event(entry.envelope.id, entry.envelope.type),
+            "jobs": await jobs.of_event(
+                entry.envelope.id, entry.envelope.type, only=entry.envelope.attributes.get(HANDLER)
+            ),
             "caused": await _caused_by(entry.envelope.id, ledger, jobs),
         },
         status.HTTP_200_OK,

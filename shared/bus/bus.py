@@ -2,19 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
 
 import nats.errors
 
+from shared import VERSION
+from shared.bus.direct import UNIQUE_FOR, Order
 from shared.bus.jetstream import NatsConnection, NatsPublisher
 from shared.bus.jetstream.lookup import NatsLookup
 from shared.bus.jetstream.wire import subject_of
 from shared.bus.places import Places, join, place_of
+from shared.bus.queues import Enqueued, Queues
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, RedisPublisher, connect
 from shared.bus.redis_streams.lookup import RedisLookup
 from shared.bus.redis_streams.wire import stream_of
 from shared.bus.routes import BusName, Routes
-from shared.contracts import Envelope
+from shared.contracts import HANDLER, Envelope, Event
 from shared.errors import BusUnavailable
 from shared.settings import Settings
 from shared.telemetry import Message, Metrics, Tracing
@@ -26,70 +31,120 @@ Publisher = RedisPublisher | NatsPublisher
 
 
 class Bus:
-    """Publishes envelopes; `open` one for a process."""
+    """Publishes envelopes, and enqueues jobs for single handlers; `open` one for a process."""
 
     def __init__(
         self,
         routes: Routes,
         publishers: dict[BusName, Publisher],
+        queues: Queues,
         *,
         tracing: Tracing,
         metrics: Metrics,
+        places: Places,
         redis: RedisClient | None,
         nats: NatsConnection | None,
     ) -> None:
         self.routes = routes
         self._publishers = publishers
+        self._queues = queues
         self._tracing = tracing
         self._metrics = metrics
         self._redis = redis
         self._nats = nats
-        self.places = Places(
-            RedisLookup(redis) if redis is not None else None, NatsLookup(nats) if nats is not None else None
-        )
+        self.places = places
         """Looks up where published events lie."""
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, tracing: Tracing, metrics: Metrics, name: str = "trunkline"
+        cls,
+        settings: Settings,
+        *,
+        tracing: Tracing | None = None,
+        metrics: Metrics | None = None,
+        name: str = "trunkline",
     ) -> AsyncGenerator["Bus"]:
-        """A bus with connections of its own, which come back by themselves when they break."""
+        """A bus with connections of its own, which come back by themselves when they break.
+
+        A script needs no more than `async with Bus.open(Settings.load()) as bus:`.
+        """
         routes = Routes.parse(settings.bus_routes, settings.buses)
+        tracing, metrics = tracing or Tracing(), metrics or Metrics(service=name, version=VERSION)
         publishers: dict[BusName, Publisher] = {}
-        redis: RedisClient | None = None
         nats_connection: NatsConnection | None = None
-        if "redis" in routes.enabled:
+        async with AsyncExitStack() as stack:
+            # Also where no event travels over it: the state of jobs and their queues are there.
             redis = connect(settings.redis_url, retries=0)
-            publishers["redis"] = RedisPublisher(
-                redis, window=settings.dedupe_window, keep=settings.event_ttl
+            stack.push_async_callback(redis.aclose)
+            if "redis" in routes.enabled:
+                publishers["redis"] = RedisPublisher(
+                    redis, window=settings.dedupe_window, keep=settings.event_ttl
+                )
+            if "nats" in routes.enabled:
+                nats_connection = NatsConnection(settings.nats_url, name=f"{name}-publisher")
+                await nats_connection.open()
+                stack.push_async_callback(nats_connection.close)
+                publishers["nats"] = NatsPublisher(nats_connection, window=settings.dedupe_window)
+            yield cls(
+                routes,
+                publishers,
+                Queues(redis, settings, source=f"/trunkline/{name}", tracing=tracing, metrics=metrics),
+                tracing=tracing,
+                metrics=metrics,
+                # The queues of direct jobs are on Redis whichever buses are on.
+                places=Places(RedisLookup(redis), NatsLookup(nats_connection) if nats_connection else None),
+                redis=redis if "redis" in routes.enabled else None,
+                nats=nats_connection,
             )
-        if "nats" in routes.enabled:
-            nats_connection = NatsConnection(settings.nats_url, name=f"{name}-publisher")
-            await nats_connection.open()
-            publishers["nats"] = NatsPublisher(nats_connection, window=settings.dedupe_window)
-        try:
-            yield cls(routes, publishers, tracing=tracing, metrics=metrics, redis=redis, nats=nats_connection)
-        finally:
-            if redis is not None:
-                await redis.aclose()
-            if nats_connection is not None:
-                await nats_connection.close()
+
+    async def enqueue(
+        self,
+        handler: str,
+        data: Event | Mapping[str, Any],
+        *,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        unique_key: str | None = None,
+        unique_for: timedelta = UNIQUE_FOR,
+        id: str | None = None,  # noqa: A002 - the attribute's own name
+    ) -> Enqueued:
+        """Enqueue a job for this handler alone (`email.send`); it is on its queue when this returns.
+
+        `data` is an event of the type that the handler works on, or its data. With a `unique_key`, while
+        a job with the same key stands, that job's id is returned and nothing is added; a job that ended
+        without success gives the key free. Raises UnknownHandler and InvalidData (both ContractError),
+        ValueError, and BusUnavailable when Redis does not answer: then repeat the call with the same `id`.
+        """
+        order = Order(
+            id=id,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+            unique_key=unique_key,
+            unique_for=unique_for,
+        )
+        return await self._queues.enqueue(handler, data, order)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         """Where each id lies that is on every bus of its route for certain (shared/bus/places.py).
 
-        Publish the others again, as they are.
+        Publish the others again, as they are. An event for one handler (extension `handler`) goes onto that
+        handler's queue instead.
         """
         if len(envelopes) > _BATCH:
             parts = [envelopes[at : at + _BATCH] for at in range(0, len(envelopes), _BATCH)]
             return {id_: place for part in parts for id_, place in (await self.publish(part)).items()}
         batches: dict[BusName, list[Envelope]] = {}
+        direct: list[Envelope] = []
         for envelope in envelopes:
+            if HANDLER in envelope.attributes:
+                direct.append(envelope)
+                continue
             for bus in self.routes.buses_for(envelope.type):
                 batches.setdefault(bus, []).append(envelope)
+        queued = await self._queues.publish(direct) if direct else {}
         published = await asyncio.gather(*(self._publish(bus, batch) for bus, batch in batches.items()))
-        return _on_all(batches, dict(zip(batches, published, strict=True)))
+        return queued | _on_all(batches, dict(zip(batches, published, strict=True)))
 
     async def check(self) -> None:
         """Return when every bus that is on answers; BusUnavailable names the one that does not."""

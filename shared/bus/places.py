@@ -36,12 +36,12 @@ def join(one: str, other: str) -> str:
 
 
 class Places:
-    """Looks messages up; None for a bus that is off, on which nobody finds a message any more.
+    """Looks messages up; None for NATS when it is off: nobody finds a message there any more.
 
     Every look raises BusUnavailable when a bus does not answer: then nobody can tell.
     """
 
-    def __init__(self, redis: RedisLookup | None, nats: NatsLookup | None) -> None:
+    def __init__(self, redis: RedisLookup, nats: NatsLookup | None) -> None:
         self._redis = redis
         self._nats = nats
 
@@ -61,16 +61,15 @@ class Places:
 
     async def are_waiting(self, handler: str, event_type: str) -> bool:
         """Whether anything of the type waits for the handler, or is in its hands and not acknowledged."""
-        if self._redis is not None and await self._redis.are_waiting(handler, event_type):
+        if await self._redis.are_waiting(handler, event_type):
             return True
         return self._nats is not None and await self._nats.are_waiting(handler)
 
     async def _on_redis(self, by_stream: Mapping[str, Mapping[Message, str]]) -> set[Message]:
         found: set[Message] = set()
-        if self._redis is not None:
-            for stream, positions in by_stream.items():
-                there = await self._redis.existing(stream, list(positions.values()))
-                found |= {message for message, is_there in zip(positions, there, strict=True) if is_there}
+        for stream, positions in by_stream.items():
+            there = await self._redis.existing(stream, list(positions.values()))
+            found |= {message for message, is_there in zip(positions, there, strict=True) if is_there}
         return found
 
     async def _on_nats(self, sequences: Mapping[Message, int]) -> set[Message]:

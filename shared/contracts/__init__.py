@@ -6,7 +6,19 @@ attributes. Services import from here, never from the files inside.
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
-from shared.contracts.envelope import DELIVER_AT, EXPIRES_AT, Envelope, caused_id, envelope, new_id, wrap
+from shared.contracts.envelope import (
+    DELIVER_AT,
+    EXPIRES_AT,
+    HANDLER,
+    UNIQUE_KEY,
+    UNIQUE_UNTIL,
+    Envelope,
+    addressed,
+    caused_id,
+    envelope,
+    new_id,
+    wrap,
+)
 from shared.contracts.event import Address, EntityId, Event, WrittenEvent
 from shared.contracts.gateway import UserRegistered
 from shared.contracts.headers import decode_header, encode_header
@@ -26,7 +38,10 @@ __all__ = [
     "CATALOGUE",
     "DELIVER_AT",
     "EXPIRES_AT",
+    "HANDLER",
     "STRUCTURED_TYPE",
+    "UNIQUE_KEY",
+    "UNIQUE_UNTIL",
     "Address",
     "Catalogue",
     "EmailBounced",
@@ -37,6 +52,7 @@ __all__ = [
     "Event",
     "UserRegistered",
     "WrittenEvent",
+    "addressed",
     "caused_id",
     "decode_batch",
     "decode_header",

@@ -18,8 +18,14 @@ DELIVER_AT = "deliverat"
 """Extension: the instant before which no job of the event starts."""
 EXPIRES_AT = "expirytime"
 """Extension: the instant after which no job of the event starts any more."""
+HANDLER = "handler"
+"""Extension: the one handler that the event is for; it lies on that handler's queue, not with the others."""
+UNIQUE_KEY = "uniquekey"
+"""Extension of an event for one handler: while its key stands, another with that key is not enqueued."""
+UNIQUE_UNTIL = "uniqueuntil"
+"""Extension: the instant up to which the unique key stands."""
 
-_INSTANTS = ("time", DELIVER_AT, EXPIRES_AT)
+_INSTANTS = ("time", DELIVER_AT, EXPIRES_AT, UNIQUE_UNTIL)
 _VALUE_MAX = 4096
 
 
@@ -102,6 +108,16 @@ def wrap(
         attributes=attributes,
         data=event.data if isinstance(event, WrittenEvent) else event.__pydantic_serializer__.to_json(event),
     )
+
+
+def addressed(event: Envelope, handler: str | None) -> Envelope:
+    """The event as one handler's own, or with None as everybody's, whatever its producer wrote into it."""
+    if event.attributes.get(HANDLER) == handler:
+        return event
+    attributes = {name: value for name, value in event.attributes.items() if name != HANDLER}
+    if handler is not None:
+        attributes[HANDLER] = handler
+    return msgspec.structs.replace(event, attributes=attributes)
 
 
 def new_id() -> str:

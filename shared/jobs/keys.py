@@ -1,6 +1,8 @@
 """The names of all that jobs keep in Redis; the keys of a handler share a hash tag, for Redis Cluster."""
 
-HANDLERS = "handlers"
+from shared.bus.redis_streams import queue_keys
+
+HANDLERS = queue_keys.HANDLERS
 """Hash: a handler's name -> its HandlerRecord as JSON; kept until an operator removes it."""
 WORKERS = "workers"
 """Sorted set: a worker's id by the end of its lease, in ms."""
@@ -17,7 +19,7 @@ def worker(worker_id: str) -> str:
 
 def job(handler: str, event_id: str) -> str:
     """Hash: one job."""
-    return f"job:{{{handler}}}:{event_id}"
+    return queue_keys.job_of(handler, event_id)
 
 
 def running(handler: str) -> str:
@@ -42,7 +44,7 @@ def dead(handler: str) -> str:
 
 def queue(handler: str) -> str:
     """Stream: what is for this handler alone: due retries, replays, delayed and direct jobs."""
-    return f"queue:{{{handler}}}"
+    return queue_keys.queue_of(handler)
 
 
 def control(handler: str) -> str:

@@ -21,6 +21,7 @@ from shared.bus.jetstream.topology import durable_of, make_consumer, make_stream
 from shared.bus.routes import BusName
 from shared.bus.taking import Taking
 from shared.clock import rfc3339
+from shared.contracts import addressed
 from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
 
@@ -184,7 +185,10 @@ class NatsIntake:
             return Delivery(
                 self, token=token, channel=message.subject, handle=message, fault=error, raw=message.data
             )
-        return Delivery(self, token=token, channel=message.subject, handle=message, envelope=envelope)
+        # What lies on a subject is for every handler of its type, whatever its producer wrote into it.
+        return Delivery(
+            self, token=token, channel=message.subject, handle=message, envelope=addressed(envelope, None)
+        )
 
     async def _renew(self) -> None:
         """Show that the messages in hand are worked on, three times a lease."""

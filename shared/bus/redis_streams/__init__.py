@@ -4,12 +4,15 @@ from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, connect, s
 from shared.bus.redis_streams.consumers import leave_group
 from shared.bus.redis_streams.intake import RedisIntake
 from shared.bus.redis_streams.publisher import RedisPublisher
+from shared.bus.redis_streams.queue import RedisQueues, UniqueKeys
 
 __all__ = [
     "UNAVAILABLE",
     "RedisClient",
     "RedisIntake",
     "RedisPublisher",
+    "RedisQueues",
+    "UniqueKeys",
     "connect",
     "leave_group",
     "script",

@@ -22,6 +22,7 @@ from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient
 from shared.bus.redis_streams.consumers import leave_group, remove_gone
 from shared.bus.routes import BusName
 from shared.bus.taking import Taking
+from shared.contracts import addressed
 from shared.errors import EnvelopeError
 from shared.telemetry import get_logger
 
@@ -187,7 +188,9 @@ class RedisIntake:
             envelope = wire.decode(stream, entry_id.decode(), fields)
         except EnvelopeError as error:
             return Delivery(self, token=token, channel=stream, handle=entry_id, fault=error, raw=_raw(fields))
-        return Delivery(self, token=token, channel=stream, handle=entry_id, envelope=envelope)
+        # Where an event lies says whose it is: in the queue it is this handler's, elsewhere everybody's.
+        own = self._group if stream.startswith("queue:") else None
+        return Delivery(self, token=token, channel=stream, handle=entry_id, envelope=addressed(envelope, own))
 
     async def _renew(self) -> None:
         """Show that the entries in hand are worked on, three times a lease."""

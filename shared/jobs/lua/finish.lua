@@ -35,7 +35,7 @@ for i = 1, #attempts do
       redis.call('ZADD', KEYS[2], now + wait_ms, event_id)
     elseif state ~= 'queued' then
       redis.call('HSET', key, 'finished_at', now)
-      redis.call('PEXPIRE', key, state == 'dead' and dead_ttl_ms or result_ttl_ms)
+      redis.call('PEXPIRE', key, state == 'succeeded' and result_ttl_ms or dead_ttl_ms)
       if state == 'dead' then redis.call('ZADD', KEYS[3], now, event_id) end
     end
     changes[#changes + 1] = {event_id, state, attempt}
