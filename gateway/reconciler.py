@@ -1,8 +1,8 @@
 """The reconciler: events that are published and not settled in; jobs that were lost queued again out.
 
 Redis and NATS may lose all that they hold; the ledger does not. A job is lost when nobody ran it to its end,
-nobody runs it, it waits nowhere, and its message is gone. Age alone proves nothing: a backlog published again
-would be two backlogs. What is lost goes into the queue of the one handler that lacks it.
+nobody runs it, it waits nowhere, and its message is gone. Age alone proves nothing: a backlog that was
+published again would be two backlogs. What is lost goes into the queue of the one handler that lacks it.
 """
 
 import asyncio
