@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from gateway.backlogs import Backlogs
 from gateway.drain import Drain
 from gateway.expiry import Expiry
 from gateway.faults import Faults
@@ -43,8 +44,10 @@ from gateway.routes import (
     job_control,
     jobs,
     problems,
+    scale,
     users,
 )
+from gateway.scale import Scale
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
 from gateway.unique import UniqueJobs
@@ -99,6 +102,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         dead,
         handlers,
         handler_control,
+        scale,
         asyncapi,
         problems,
         health,
@@ -128,6 +132,7 @@ def _lifespan(
             redis = connect_redis(settings.redis_url)
             stack.push_async_callback(redis.aclose)
             registry, reader, log = Registry(redis), JobReader(redis), JobLog(redis)
+            handler_reader = HandlerReader(redis)
             live = await stack.enter_async_context(LiveJobs(log))
             drain.on_begin(live.stop)
             recorder = await stack.enter_async_context(
@@ -163,9 +168,10 @@ def _lifespan(
                 live=live,
                 registry=registry,
                 control=JobControl(redis, keep=settings.dead_ttl),
-                handlers=HandlerView(registry, HandlerReader(redis)),
+                handlers=HandlerView(registry, handler_reader),
                 handler_control=HandlerControl(redis),
                 unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
+                scale=Scale(registry, handler_reader, Backlogs(redis, bus.nats)),
                 stream_slots=StreamSlots(settings.streams_per_key),
                 tracing=tracing,
                 metrics=metrics,

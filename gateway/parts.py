@@ -12,6 +12,7 @@ from gateway.jobs import Jobs
 from gateway.ledger import Ledger
 from gateway.live import LiveJobs
 from gateway.relay import Relay
+from gateway.scale import Scale
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
 from gateway.unique import UniqueJobs
@@ -36,6 +37,7 @@ class Parts:
     handlers: HandlerView
     handler_control: HandlerControl
     unique: UniqueJobs
+    scale: Scale
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -71,6 +73,10 @@ async def _handler_control(request: Request) -> HandlerControl:
     return parts_of(request).handler_control
 
 
+async def _scale(request: Request) -> Scale:
+    return parts_of(request).scale
+
+
 async def _registry(request: Request) -> Registry:
     return parts_of(request).registry
 
@@ -89,6 +95,7 @@ LiveDep = Annotated[LiveJobs, Depends(_live)]
 ControlDep = Annotated[JobControl, Depends(_control)]
 HandlerViewDep = Annotated[HandlerView, Depends(_handlers)]
 HandlerControlDep = Annotated[HandlerControl, Depends(_handler_control)]
+ScaleDep = Annotated[Scale, Depends(_scale)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]

@@ -1,5 +1,6 @@
 """HOW IT TRAVELS: events onto Redis Streams and NATS JetStream, and from them to whoever handles them."""
 
+from shared.bus.backlog import Backlog, together
 from shared.bus.bus import Bus
 from shared.bus.coalescer import Coalescer
 from shared.bus.delivery import Delivery, Intake, Receiver
@@ -10,6 +11,7 @@ from shared.bus.routes import BusName, Routes
 
 __all__ = [
     "UNIQUE_FOR",
+    "Backlog",
     "Bus",
     "BusName",
     "Coalescer",
@@ -24,4 +26,5 @@ __all__ = [
     "Routes",
     "direct_event",
     "place_of_token",
+    "together",
 ]

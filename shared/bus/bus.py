@@ -98,6 +98,11 @@ class Bus:
                 nats=nats_connection,
             )
 
+    @property
+    def nats(self) -> NatsConnection | None:
+        """The connection to NATS; None when that bus is off."""
+        return self._nats
+
     async def enqueue(
         self,
         handler: str,

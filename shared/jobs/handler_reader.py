@@ -24,6 +24,8 @@ class Standing:
     """Jobs with a worker that holds their lease."""
     waiting: int
     """Jobs that wait for a retry or a later delivery."""
+    due: int
+    """Those of them whose wait is over within a minute: a worker has to be there to queue them."""
     dead: int
     queued: int
     """Entries of its own queue: retries that are due, replays."""
@@ -51,6 +53,7 @@ class HandlerReader:
             pipe.hmget(keys.control(handler), FIELDS)
             pipe.zcount(keys.running(handler), now_ms, "+inf")
             pipe.zcard(keys.waiting(handler))
+            pipe.zcount(keys.waiting(handler), "-inf", now_ms + _MINUTE_S * 1000)
             pipe.zcard(keys.dead(handler))
             pipe.xlen(keys.queue(handler))
             pipe.hmget(keys.minute(handler, minute), _COUNTED)
@@ -64,7 +67,7 @@ class HandlerReader:
 
 def _standing(replies: Sequence[Any], share: float) -> Standing:
     """`share` of the last minute lies within the 60 s before now."""
-    limits, running, waiting, dead, queued, this_minute, last_minute, seen_ms = replies
+    limits, running, waiting, due, dead, queued, this_minute, last_minute, seen_ms = replies
     started, ended = (
         round((int(now or 0) + share * int(before or 0)) / _MINUTE_S, 3)
         for now, before in zip(this_minute, last_minute, strict=True)
@@ -73,6 +76,7 @@ def _standing(replies: Sequence[Any], share: float) -> Standing:
         limits=limits_of(limits),
         running=running,
         waiting=waiting,
+        due=due,
         dead=dead,
         queued=queued,
         started_per_s=started,

@@ -1,5 +1,6 @@
 """Redis Streams: wire format, client, publisher, and one handler's intake."""
 
+from shared.bus.redis_streams.backlog import backlogs
 from shared.bus.redis_streams.client import UNAVAILABLE, RedisClient, connect, script
 from shared.bus.redis_streams.consumers import leave_group
 from shared.bus.redis_streams.intake import RedisIntake
@@ -13,6 +14,7 @@ __all__ = [
     "RedisPublisher",
     "RedisQueues",
     "UniqueKeys",
+    "backlogs",
     "connect",
     "leave_group",
     "script",
