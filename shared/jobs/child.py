@@ -30,6 +30,7 @@ from shared.jobs import verdict
 from shared.jobs.decided import Decided, decided_in
 from shared.jobs.frames import (
     BadFrame,
+    Begun,
     Cancel,
     Ended,
     FromChild,
@@ -218,6 +219,7 @@ def _serve(line: Line, bench: Bench, interrupts: Interrupts) -> None:
 
     threading.Thread(target=listen, name="parent", daemon=True).start()
     while (job := jobs.get()) is not None:
+        line.send(Begun())
         ended = bench.work(*job)
         try:
             line.send(ended)

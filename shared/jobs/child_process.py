@@ -15,6 +15,7 @@ from shared.bus.redis_streams import UNAVAILABLE
 from shared.errors import TrunklineError
 from shared.jobs.frames import (
     BadFrame,
+    Begun,
     Cancel,
     Ended,
     FromChild,
@@ -55,6 +56,8 @@ class ChildProcess:
         self._reader = reader
         self._writer = writer
         self.is_idle = True
+        self.has_begun = False
+        """Whether the child said that it works on its latest job."""
         self.is_last = False
         """Whether the child asked to get no more jobs."""
         self.jobs = 0
@@ -110,7 +113,7 @@ class ChildProcess:
         Raises HardTimeLimitExceeded, ProcessDied. Cancelled, it tells the child and waits for a second: the
         handler may end as if nothing had happened, which then is the outcome.
         """
-        self.is_idle = False
+        self.is_idle = self.has_begun = False
         self._write(run)
         # A task of its own: a frame that was read by half, by who was cancelled, would be lost.
         ending = asyncio.create_task(self._ending(tell))
@@ -121,12 +124,14 @@ class ChildProcess:
         except TimeoutError:
             if not hard.expired():
                 raise
+            ending.cancel()
             await self._put_down()
             raise HardTimeLimitExceeded(hard_limit) from None
         except asyncio.CancelledError:
             self._write(Cancel())
             await asyncio.wait([ending], timeout=_CANCEL_LIMIT_S)
             if not ending.done():
+                ending.cancel()
                 await self._put_down()
                 raise
             if ending.exception() is not None or ending.result().is_cancelled:
@@ -169,7 +174,9 @@ class ChildProcess:
                 self.is_idle, self.is_last = True, message.is_last
                 self.jobs += 1
                 return message
-            if isinstance(message, Progress):
+            if isinstance(message, Begun):
+                self.has_begun = True
+            elif isinstance(message, Progress):
                 with suppress(*UNAVAILABLE):  # the next one may be told again
                     await tell(message.done, message.total, message.note)
 

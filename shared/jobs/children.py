@@ -56,11 +56,16 @@ class Children:
         Raises HardTimeLimitExceeded or ProcessDied; either way the child is gone. Cancelling it cancels the
         handler: it has a second to end, and when it ends as if nothing had happened, so does this call.
         """
-        child = self._take(handler.name) or await self._start(handler)
-        try:
-            return await child.run(run, hard_limit=handler.hard_limit, tell=tell)
-        finally:
-            self._put_back(handler.name, child)
+        while True:
+            child = self._take(handler.name) or await self._start(handler)
+            try:
+                return await child.run(run, hard_limit=handler.hard_limit, tell=tell)
+            except ProcessDied:
+                if child.has_begun or child.jobs == 0:
+                    raise
+                # It died while it was idle, and we had not heard of it: another one takes the job.
+            finally:
+                self._put_back(handler.name, child)
 
     async def _start_first(self, handlers: list[Handler]) -> None:
         self._hellos = {handler.name: self._hello(handler) for handler in handlers}

@@ -60,6 +60,10 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """The child has the job; before this word, its death is not the job's doing."""
+
+
 class Progress(msgspec.Struct, frozen=True, tag=True):
     """How far the job is."""
 
@@ -113,7 +117,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 ToChild = Hello | Run | Cancel | Stop
-FromChild = Ready | Refused | Progress | Ended
+FromChild = Ready | Refused | Begun | Progress | Ended
 
 
 class BadFrame(TrunklineError):

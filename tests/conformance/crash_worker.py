@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 from shared.jobs import Handlers, Job
 from shared.service import Service
@@ -16,6 +17,9 @@ async def answer(event: Asked, job: Job) -> dict[str, int]:
     """Take a while, or take the process down, as the event asks for."""
     if event.what == "exit":
         os._exit(1)
+    if event.what == "block" and job.attempt == 1:
+        time.sleep(event.n / 1000)  # noqa: ASYNC251 - this is the fault that is tried
+        return {"pid": os.getpid(), "attempt": job.attempt}
     await asyncio.sleep(event.n / 1000)
     return {"pid": os.getpid(), "attempt": job.attempt}
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from shared.contracts import Event
 from shared.jobs import Handlers, Job, Retry, TimeLimitExceeded
-from shared.telemetry import Tracing, current_traceparent
+from shared.telemetry import Tracing
 
 MEGABYTE = 1024 * 1024
 QUICK = Retry(attempts=2, base=timedelta(milliseconds=20), jitter=False)
@@ -58,7 +58,7 @@ plain = Handlers("lab", in_child=open_in_child)
 @plain.on(Asked, isolation="process", retry=QUICK, concurrency=2)
 def work(event: Asked, job: Job, tool: Tool) -> Any:
     """Everything that ends well or dies."""
-    here = {"pid": os.getpid(), "n": event.n, "tool": tool.opened_in, "trace": current_traceparent()}
+    here = {"pid": os.getpid(), "n": event.n, "tool": tool.opened_in}
     if event.what == "step by step":
         for done in range(event.n + 1):
             job.progress_now(done, event.n, f"step {done}")

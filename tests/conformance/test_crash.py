@@ -105,6 +105,35 @@ async def test_a_worker_that_slept_through_its_lease_cannot_end_what_another_too
         assert b"job.fenced" in await sleeper.stdout.readuntil(b"job.fenced")
 
 
+async def test_the_jobs_of_a_worker_whose_loop_is_blocked_are_taken_over(
+    lab: Lab, start_worker: StartWorker
+) -> None:
+    workers = [await start_worker() for _ in range(2)]
+    (blocking,) = await lab.publish(Asked(n=8000, what="block"))
+
+    async def who_blocks() -> asyncio.subprocess.Process | None:
+        runs = [await runs_at(lab, blocking.id, worker) for worker in workers]
+        return workers[runs.index(True)] if any(runs) else None
+
+    blocked = await until(who_blocks)
+    (rightful,) = [worker for worker in workers if worker is not blocked]
+    others = await lab.publish(*(Asked(n=1) for _ in range(20)))
+    await all_of(lab, "succeeded", "lab.answer", others)
+    job = await lab.reaches("succeeded", "lab.answer", blocking, within=LEASE_S + 20)
+    await lab.settles("lab.answer")
+
+    assert job.to_api()["result"] == {"pid": rightful.pid, "attempt": 2}
+    assert job.attempts[0]["error"]["type"] == "WorkerLost"
+    assert blocked.stdout is not None
+    async with asyncio.timeout(20):
+        # It was told of with the line that blocks; when it came to its end, that was refused.
+        assert (
+            b"time.sleep" in await blocked.stdout.readuntil(b"loop.blocked") + await blocked.stdout.readline()
+        )
+        assert b"job.fenced" in await blocked.stdout.readuntil(b"job.fenced")
+    assert blocked.returncode is None
+
+
 async def test_a_job_that_takes_its_worker_down_is_poison_and_the_others_go_on(
     lab: Lab, start_worker: StartWorker
 ) -> None:

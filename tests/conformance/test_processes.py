@@ -1,5 +1,9 @@
 """Handlers in child processes: results, limits, deaths and cancellation, the same on both buses."""
 
+import asyncio
+import os
+import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +14,7 @@ from shared.errors import SettingsError
 from shared.jobs import Handlers, Job, JobControl
 from tests.conformance import process_handlers as on_children
 from tests.conformance.conftest import Answered, Asked, Lab, MakeLab, all_of
+from tests.otlp_receiver import OtlpReceiver
 from tests.until import until
 
 
@@ -35,7 +40,8 @@ def started() -> Callable[[], set[int]]:
 async def test_a_plain_function_runs_in_a_child_with_what_it_asks_for(lab: Lab) -> None:
     async with lab.service(on_children.plain):
         (first,) = await lab.publish(Asked(n=1))
-        one = (await lab.reaches("succeeded", "lab.work", first, within=30)).to_api()["result"]
+        job = await lab.reaches("succeeded", "lab.work", first, within=30)
+        one = job.to_api()["result"]
         (second,) = await lab.publish(Asked(n=2, what="print"))
         other = (await lab.reaches("succeeded", "lab.work", second, within=30)).to_api()["result"]
         await lab.settles("lab.work")
@@ -249,6 +255,87 @@ async def test_a_service_does_not_start_when_a_child_cannot_give_what_a_handler_
         return started() == set()
 
     await until(none_left)
+
+
+async def test_a_child_is_replaced_after_so_many_jobs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.jobs.children.JOBS_PER_CHILD", 2)
+
+    async with lab.service(on_children.awaited):
+        pids: list[int] = []
+        for n in range(4):
+            (asked,) = await lab.publish(Asked(n=n))
+            job = await lab.reaches("succeeded", "lab.wait", asked, within=30)
+            pids.append(job.to_api()["result"]["pid"])
+
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+async def test_a_child_that_died_while_it_was_idle_costs_no_attempt(lab: Lab) -> None:
+    async with lab.service(on_children.awaited):
+        (first,) = await lab.publish(Asked(n=1))
+        before = (await lab.reaches("succeeded", "lab.wait", first, within=30)).to_api()["result"]["pid"]
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: is_gone(before))
+        (second,) = await lab.publish(Asked(n=2))
+        job = await lab.reaches("succeeded", "lab.wait", second, within=30)
+
+    assert (job.attempt, job.attempts) == (1, [])
+    assert job.to_api()["result"]["pid"] != before
+
+
+async def test_children_end_with_their_parent_whether_they_work_or_wait(lab: Lab) -> None:
+    environment = {
+        **os.environ,
+        "REDIS_URL": lab.settings.redis_url.get_secret_value(),
+        "NATS_URL": lab.settings.nats_url.get_secret_value(),
+        "BUS_ROUTES": lab.settings.bus_routes,
+        "LOG_LEVEL": "error",
+    }
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.conformance.process_worker", env=environment
+    )
+    try:
+
+        async def announced() -> bool:
+            return bool(await lab.redis.zcard("workers"))
+
+        await until(announced, within=30)
+        sleeping, quick = await lab.publish(Asked(n=600, what="sleep"), Asked(n=1))
+        at_work = await pid_of(lab, "lab.work", sleeping.id)
+        job = await lab.reaches("succeeded", "lab.work", quick, within=30)
+        waiting = job.to_api()["result"]["pid"]
+    finally:
+        worker.kill()
+        await worker.wait()
+
+    assert at_work != waiting
+    await until(lambda: is_gone(at_work), within=30)
+    await until(lambda: is_gone(waiting), within=30)
+
+
+async def test_the_span_of_a_child_is_under_that_of_its_attempt(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with OtlpReceiver() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        async with lab.service(on_children.plain):
+            (asked,) = await lab.publish(Asked(n=1))
+            job = await lab.reaches("succeeded", "lab.work", asked, within=30)
+
+        async def both_came() -> bool:
+            return {"run lab.work"} < {span.name for span in collector.spans}
+
+        await until(both_came)
+        in_child = next(span for span in collector.spans if span.name == "run lab.work")
+        attempt = next(span for span in collector.spans if span.name.startswith("process "))
+
+    assert in_child.parent_id == attempt.span_id
+    assert in_child.trace_id == attempt.trace_id
+    assert in_child.attributes["process.pid"] == job.to_api()["result"]["pid"]
+
+
+async def is_gone(pid: int) -> bool:
+    return not is_alive(pid)
 
 
 async def pid_of(lab: Lab, handler: str, event_id: str) -> int:
