@@ -81,11 +81,18 @@ class Service(FastStream):
     def main(self) -> None:
         """Run until SIGTERM or SIGINT; code 2 for a wrong setting, 1 when Redis is away at the start."""
         try:
-            uvloop.run(self.run())
+            uvloop.run(self._run_to_the_end())
         except SettingsError as error:
             sys.exit(_complain(self.name, str(error), code=2))
         except UNAVAILABLE as error:
             sys.exit(_complain(self.name, f"REDIS_URL: no answer at the start: {error}", code=1))
+
+    async def _run_to_the_end(self) -> None:
+        await self.run()
+        if self._worker is not None and (abandoned := self._worker.abandoned):
+            # The end of the loop would wait for handlers that swallow each cancellation, for ever.
+            get_logger().error("service.left_behind", handlers=abandoned)
+            os._exit(0)
 
     async def _open(self) -> None:
         """Open everything that does not depend on the brokers, in the order of need."""

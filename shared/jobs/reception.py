@@ -7,10 +7,11 @@ limit does not let start is held: the messages stay in hand, and are claimed aga
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from shared.bus import Delivery
@@ -29,6 +30,7 @@ from shared.telemetry import get_logger
 _RAW_MAX = 256 * 1024
 _REFUSED_PAUSE_S = 0.5
 _OVERDUE_EVERY_S = 1.0
+_LAST_WORD_S = 2.0
 
 
 class Reception:
@@ -64,6 +66,11 @@ class Reception:
     def in_flight(self) -> int:
         """How many jobs run now."""
         return len(self._running)
+
+    @property
+    def abandoned(self) -> int:
+        """How many handlers run on after their attempt was ended without them."""
+        return len(self._abandoned)
 
     async def room(self) -> int:
         """How many more messages to take now; waits until one can run, and while the handler is paused."""
@@ -105,6 +112,12 @@ class Reception:
             await asyncio.wait(list(self._running), timeout=grace.total_seconds())
         for task in (*self._running, *self._abandoned):
             task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=_LAST_WORD_S)
+        for task, (delivery, attempt) in list(self._running.items()):
+            if attempt.in_handler_since > 0:
+                attempt.is_abandoned = True
+                self._leave_behind(task, delivery, attempt, self._give_up(attempt, delivery))
         if self._running:
             await asyncio.wait(list(self._running))
         await self._finisher.idle()
@@ -242,13 +255,23 @@ class Reception:
     def _abandon(self, task: "asyncio.Task[None]", delivery: Delivery, attempt: Attempt) -> None:
         """End the attempt without its handler, which does not let itself be told; its slot is free then."""
         ending = self._executor.abandon(attempt)
+        task.cancel()
+        self._leave_behind(task, delivery, attempt, self._finish(attempt, delivery, ending))
+
+    def _leave_behind(
+        self,
+        task: "asyncio.Task[None]",
+        delivery: Delivery,
+        attempt: Attempt,
+        work: Coroutine[Any, Any, None],
+    ) -> None:
+        """Let the task of a handler run on for itself, and `work` be done in its place."""
         del self._running[task]
         self._abandoned.add(task)
         self._in_handler.pop(attempt.envelope.id, None)
-        task.cancel()
-        finishing = asyncio.create_task(self._finish(attempt, delivery, ending))
-        self._running[finishing] = (delivery, attempt)
-        finishing.add_done_callback(self._ended)
+        instead = asyncio.create_task(work)
+        self._running[instead] = (delivery, attempt)
+        instead.add_done_callback(self._ended)
 
     async def _bury(self, delivery: Delivery) -> None:
         """Keep bytes that are no event as a dead job of this handler, then acknowledge them."""

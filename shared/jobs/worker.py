@@ -50,6 +50,11 @@ class Worker:
         """How many jobs run now."""
         return sum(reception.in_flight for reception in self._receptions.values())
 
+    @property
+    def abandoned(self) -> int:
+        """How many handlers run on after their attempt was ended without them."""
+        return sum(reception.abandoned for reception in self._receptions.values())
+
     async def start(self) -> None:
         """Learn the limits, begin to keep leases and to queue what is due."""
         await asyncio.gather(*(reception.start() for reception in self._receptions.values()))

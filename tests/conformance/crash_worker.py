@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from contextlib import suppress
 
 from shared.jobs import Handlers, Job
 from shared.service import Service
@@ -17,6 +18,9 @@ async def answer(event: Asked, job: Job) -> dict[str, int]:
     """Take a while, or take the process down, as the event asks for."""
     if event.what == "exit":
         os._exit(1)
+    while event.what == "deaf":
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
     if event.what == "block" and job.attempt == 1:
         time.sleep(event.n / 1000)  # noqa: ASYNC251 - this is the fault that is tried
         return {"pid": os.getpid(), "attempt": job.attempt}

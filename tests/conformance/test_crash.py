@@ -21,7 +21,7 @@ LEASE_S = 1.0
 async def start_worker(lab: Lab) -> AsyncGenerator[StartWorker]:
     workers: list[asyncio.subprocess.Process] = []
 
-    async def start(*, announced: bool = True) -> asyncio.subprocess.Process:
+    async def start(*, announced: bool = True, **variables: str) -> asyncio.subprocess.Process:
         environment = {
             **os.environ,
             "REDIS_URL": lab.settings.redis_url.get_secret_value(),
@@ -30,6 +30,7 @@ async def start_worker(lab: Lab) -> AsyncGenerator[StartWorker]:
             "LEASE": str(LEASE_S),
             "LOG_LEVEL": "warning",
             "LOG_FORMAT": "json",
+            **variables,
         }
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -132,6 +133,23 @@ async def test_the_jobs_of_a_worker_whose_loop_is_blocked_are_taken_over(
         )
         assert b"job.fenced" in await blocked.stdout.readuntil(b"job.fenced")
     assert blocked.returncode is None
+
+
+async def test_a_worker_ends_though_a_handler_swallows_each_cancellation(
+    lab: Lab, start_worker: StartWorker
+) -> None:
+    worker = await start_worker(GRACE="0.1")
+    (asked,) = await lab.publish(Asked(n=1, what="deaf"))
+    await until(lambda: runs_at(lab, asked.id, worker))
+
+    worker.terminate()
+    async with asyncio.timeout(30):
+        code = await worker.wait()
+    job = await lab.job("lab.answer", asked.id)
+
+    assert code == 0
+    assert job is not None
+    assert (job.state, job.attempt) == ("queued", 0)
 
 
 async def test_a_job_that_takes_its_worker_down_is_poison_and_the_others_go_on(
