@@ -31,4 +31,7 @@ def group_of(record: JobRecord) -> GroupEntry | None:
     except (ContractError, msgspec.MsgspecError):
         log.exception("ledger.group_unreadable", job_id=record.id)
         return None
-    return GroupEntry(opened.id, record.id, opened.then, [one.id for one in caused_by(record)])
+    members = [envelope.id for envelope in caused_by(record)]
+    if record.caused_events is not None and not members:
+        return None  # nobody knows what it waits for
+    return GroupEntry(opened.id, record.id, opened.then, members)

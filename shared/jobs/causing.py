@@ -57,6 +57,14 @@ class Causing:
         """
         if not outcome.events and outcome.then is None:
             return outcome, Caused()
+        try:
+            return await self._cause(handler, cause, outcome)
+        except (AttributeError, TypeError, ValueError) as error:
+            return verdict.refused(
+                f"an event that {handler.name} returned cannot be published: {error}"
+            ), Caused()
+
+    async def _cause(self, handler: Handler, cause: Envelope, outcome: Outcome) -> tuple[Outcome, Caused]:
         job_id = keys.job_id(handler.name, cause.id)
         group = self._group(handler, cause, job_id, outcome.then) if outcome.then is not None else None
         extensions = {GROUP_ID: group.id} if group else {}

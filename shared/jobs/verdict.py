@@ -110,11 +110,13 @@ def refused(message: str) -> Outcome:
 
 
 def _of_group(handler: str, group: Group) -> Outcome:
-    given = cast("Sequence[object]", (*group.events, group.then))
-    strangers = [one for one in given if not isinstance(one, Event)]
+    events: Any = group.events
+    if not isinstance(events, tuple | list):
+        return refused(f"the events of the group that {handler} returned are no list and no tuple")
+    given = cast("Sequence[Any]", (*events, group.then))
+    strangers = [type(one).__qualname__ for one in given if not isinstance(one, Event)]
     if strangers:
-        kind = type(strangers[0]).__qualname__
-        return refused(f"the group that {handler} returned holds a {kind}, which is no event")
+        return refused(f"the group that {handler} returned holds a {strangers[0]}, which is no event")
     if len(group.events) > MEMBERS_MAX:
         return refused(
             f"the group that {handler} returned has {len(group.events)} events, {MEMBERS_MAX} are "

@@ -1,7 +1,7 @@
 """What a handler causes: chains, and groups that fan out; the same on Redis Streams and on JetStream."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -172,6 +172,10 @@ async def test_a_group_larger_than_a_batch_is_published_whole(lab: Lab) -> None:
 THEN = AllAnswered(of=0)
 
 
+class Nameless(Event):
+    """An event that somebody forgot to give a type."""
+
+
 class Long(Event):
     """More than one event may carry."""
 
@@ -186,8 +190,11 @@ class Long(Event):
         (lambda: Group([Answered(n=1)] * 10_001, THEN), "has 10001 events, 10000 are allowed"),
         (lambda: Group([Long(text="x" * 1_000_001)], THEN), "1000000 are allowed"),
         (lambda: Group([Long(text="x" * 900_000)] * 9, THEN), "8000000 are allowed"),
-        (lambda: Group([42], THEN), "holds a int, which is no event"),
-        (lambda: Group([], None), "holds a NoneType, which is no event"),
+        (lambda: Group(cast("Any", [42]), THEN), "holds a int, which is no event"),
+        (lambda: Group([], cast("Any", None)), "holds a NoneType, which is no event"),
+        (lambda: Group(cast("Any", iter([THEN])), THEN), "are no list and no tuple"),
+        (lambda: Group([Long.model_construct(text="\ud800")], THEN), "cannot be published"),
+        (lambda: Group([Nameless()], THEN), "cannot be published"),
         (lambda: (Group([], THEN), Answered(n=1)), "a Group is returned alone"),
     ],
 )

@@ -1,7 +1,9 @@
 """The sweep over open groups: whatever the recorders missed, a group is completed, and once."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -61,12 +63,12 @@ class Handed:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    def __call__(self, envelopes: list[Envelope]) -> None:
+    def __call__(self, envelopes: Sequence[Envelope]) -> None:
         self.ids += [envelope.id for envelope in envelopes]
 
 
 def sweep(engine: AsyncEngine, handed: Handed) -> GroupSweep:
-    return GroupSweep(engine, hand_over=handed)  # type: ignore[arg-type]
+    return GroupSweep(engine, hand_over=handed)
 
 
 async def test_a_group_that_two_recorders_missed_is_completed(engine: AsyncEngine) -> None:
@@ -79,7 +81,7 @@ async def test_a_group_that_two_recorders_missed_is_completed(engine: AsyncEngin
     # One recorder opens the group while another settles its last event: neither sees what the other does.
     async with engine.connect() as opening, engine.connect() as settling:
         await groups.open_groups(opening, [group])
-        await settle(settling, {event_id: "user.registered"}, HANDLERS)  # type: ignore[dict-item]
+        await settle(settling, {UUID(event_id): "user.registered"}, HANDLERS)
         assert await groups.mark(settling, events=[event_id]) == set()
         await opening.commit()
         assert await groups.mark(opening, groups=[group.id]) == set()
@@ -135,6 +137,23 @@ async def test_marks_of_two_transactions_are_seen_by_who_completes_after_both(en
         await other.commit()
 
     assert [envelope.id for envelope in followed] == [then_id(group.id)]
+
+
+async def test_of_two_who_complete_a_group_at_once_the_second_neither_waits_nor_repeats(
+    engine: AsyncEngine,
+) -> None:
+    group = entry()
+    async with engine.begin() as connection:
+        await groups.open_groups(connection, [group])
+
+    async with engine.connect() as one, engine.connect() as other:
+        first = await groups.complete(one, [group.id])
+        meanwhile = await groups.complete(other, [group.id])
+        await one.commit()
+        afterwards = await groups.complete(other, [group.id])
+
+    assert [envelope.id for envelope in first] == [then_id(group.id)]
+    assert (meanwhile, afterwards) == ([], [])
 
 
 async def test_a_group_that_is_known_already_keeps_its_events(engine: AsyncEngine) -> None:
