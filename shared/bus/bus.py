@@ -9,7 +9,7 @@ from typing import Any
 import nats.errors
 
 from shared import VERSION
-from shared.bus.direct import UNIQUE_FOR, Order
+from shared.bus.direct import UNIQUE_FOR
 from shared.bus.jetstream import NatsConnection, NatsPublisher
 from shared.bus.jetstream.lookup import NatsLookup
 from shared.bus.jetstream.wire import subject_of
@@ -114,21 +114,16 @@ class Bus:
         unique_for: timedelta = UNIQUE_FOR,
         id: str | None = None,  # noqa: A002 - the attribute's own name
     ) -> Enqueued:
-        """Enqueue a job for this handler alone (`email.send`); it is on its queue when this returns.
-
-        `data` is an event of the type that the handler works on, or its data. With a `unique_key`, while
-        a job with the same key stands, that job's id is returned and nothing is added; a job that ended
-        without success gives the key free. Raises UnknownHandler and InvalidData (both ContractError),
-        ValueError, and BusUnavailable when Redis does not answer: then repeat the call with the same `id`.
-        """
-        order = Order(
-            id=id,
+        """Enqueue a job for this handler alone, as Queues.enqueue does."""
+        return await self._queues.enqueue(
+            handler,
+            data,
             deliver_at=deliver_at,
             expires_at=expires_at,
             unique_key=unique_key,
             unique_for=unique_for,
+            id=id,
         )
-        return await self._queues.enqueue(handler, data, order)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         """Where each id lies that is on every bus of its route for certain (shared/bus/places.py).

@@ -7,13 +7,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
 from shared import VERSION
 from shared.bus.availability import Availability
-from shared.bus.direct import Order, check_data, data_of, direct_event
+from shared.bus.direct import UNIQUE_FOR, Order, check_data, data_of, direct_event
 from shared.bus.places import place_of
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, connect
 from shared.bus.redis_streams.queue import RedisQueues, by_handler
@@ -80,11 +81,31 @@ class Queues:
         finally:
             await redis.aclose()
 
-    async def enqueue(self, handler: str, data: Event | Mapping[str, Any], order: Order) -> Enqueued:
-        """Put a job onto the handler's queue; it is there for certain when this returns.
+    async def enqueue(
+        self,
+        handler: str,
+        data: Event | Mapping[str, Any],
+        *,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        unique_key: str | None = None,
+        unique_for: timedelta = UNIQUE_FOR,
+        id: str | None = None,  # noqa: A002 - the attribute's own name
+    ) -> Enqueued:
+        """Enqueue a job for this handler alone (`email.send`); it is on its queue when this returns.
 
-        Raises what `prepare` and `add` raise.
+        `data` is an event of the type that the handler works on, or its data. With a `unique_key`, while
+        a job with the same key stands, that job's id is returned and nothing is added; a job that ended
+        without success gives the key free. Raises UnknownHandler and InvalidData (both ContractError),
+        ValueError, and BusUnavailable when Redis does not answer: then repeat the call with the same `id`.
         """
+        order = Order(
+            id=id,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+            unique_key=unique_key,
+            unique_for=unique_for,
+        )
         return await self.add(await self.prepare(handler, data, order))
 
     async def prepare(self, handler: str, data: Event | Mapping[str, Any], order: Order) -> Envelope:

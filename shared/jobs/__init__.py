@@ -14,7 +14,7 @@ from shared.jobs.groups import (
 )
 from shared.jobs.handler_control import HandlerControl
 from shared.jobs.handler_reader import HandlerReader, Standing
-from shared.jobs.handlers import Handler, Handlers
+from shared.jobs.handlers import Handler, Handlers, handler_of
 from shared.jobs.job import Job
 from shared.jobs.limits import Limits
 from shared.jobs.log import Change, Entry, JobLog
@@ -71,5 +71,6 @@ __all__ = [
     "TimeLimitExceeded",
     "WorkerRecord",
     "decode_group",
+    "handler_of",
     "then_id",
 ]

@@ -30,6 +30,7 @@ InChild = Callable[[Tracing], AbstractContextManager[Provided] | AbstractAsyncCo
 CONCURRENCY = 64
 HARD_MARGIN = timedelta(seconds=10)
 _LEAST_MEMORY_BYTES = 128 * 1024 * 1024
+_HANDLER = "__trunkline_handler__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,7 @@ class Handlers:
             if handler.name in self._handlers:
                 raise ValueError(f"two handlers are named {handler.name}")
             self._handlers[handler.name] = handler
+            setattr(function, _HANDLER, handler)
             return function
 
         return register
@@ -137,6 +139,12 @@ def fill(handler: Handler, provided: Provided, *, by: str) -> dict[str, Any]:
             )
         found[parameter] = fitting[0]
     return found
+
+
+def handler_of(function: Callable[..., Any]) -> Handler | None:
+    """What the function was registered as; None when it was not."""
+    found = getattr(function, _HANDLER, None)
+    return found if isinstance(found, Handler) else None
 
 
 def _handler(
