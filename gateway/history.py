@@ -1,104 +1,27 @@
 """The history of jobs in Postgres: ids or a filter in, jobs out in the shape of the REST API."""
 
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    ColumnElement,
-    DateTime,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    Text,
-    Uuid,
-    bindparam,
-    select,
-    tuple_,
-)
+from sqlalchemy import Column, ColumnElement, Row, select, text, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.clock import from_rfc3339, rfc3339
+from gateway.history_table import JOBS
+from gateway.job_filter import Cursor, Filter, conditions, is_after, is_state, places_of
+from shared.clock import rfc3339
 from shared.jobs import State
 
-_Instant = DateTime(timezone=True)
-
-JOBS: Final = Table(
-    "jobs",
-    MetaData(schema="gateway"),
-    Column("id", Text, primary_key=True),
-    Column("handler", Text),
-    Column("service", Text),
-    Column("event_id", Uuid),
-    Column("event_type", Text),
-    Column("state", Text),
-    Column("attempt", Integer),
-    Column("max_attempts", Integer),
-    Column("worker", Text),
-    Column("queued_at", _Instant),
-    Column("started_at", _Instant),
-    Column("finished_at", _Instant),
-    Column("due_at", _Instant),
-    Column("progress", JSON),
-    Column("result", JSON),
-    Column("error", JSON),
-    Column("attempts", JSON),
-    Column("caused", JSON),
-    Column("reason", Text),
-    Column("trace_id", Text),
-    Column("event", LargeBinary),
-    Column("raw", LargeBinary),
-    Column("channel", Text),
-    Column("position", BigInteger),
-)
 _ONLY_DEAD: Final = frozenset({"event", "raw", "channel"})
-_SHOWN: Final = [column for column in JOBS.columns if column.name not in _ONLY_DEAD | {"position"}]
-_SHOWN_DEAD: Final = [column for column in JOBS.columns if column.name != "position"]
+_NEVER_SHOWN: Final = frozenset({"position", "error_type", "failure"})
+_SHOWN_DEAD: Final = [column for column in JOBS.columns if column.name not in _NEVER_SHOWN]
+_SHOWN: Final = [column for column in _SHOWN_DEAD if column.name not in _ONLY_DEAD]
 
-
-class Cursor(NamedTuple):
-    """The last job of a page; the next page begins after it."""
-
-    queued_at: datetime
-    job_id: str
-
-    def encode(self) -> str:
-        """The cursor as clients carry it."""
-        return urlsafe_b64encode(f"{rfc3339(self.queued_at)} {self.job_id}".encode()).decode().rstrip("=")
-
-    @classmethod
-    def decode(cls, text: str) -> "Cursor":
-        """What encode() wrote; ValueError for anything else."""
-        try:
-            plain = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-            at, separator, job_id = plain.partition(" ")
-            cursor = cls(from_rfc3339(at), job_id)
-        except (Base64Error, ValueError) as error:
-            raise ValueError("is no cursor of ours; take the `next` of a page") from error
-        if not separator or "\0" in job_id or cursor.encode() != text:
-            raise ValueError("is no cursor of ours; take the `next` of a page")
-        return cursor
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs a list shows; None lets all pass. `since` and `until` (exclusive) are about queued_at."""
-
-    state: State | None = None
-    handler: str | None = None
-    service: str | None = None
-    event_id: UUID | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+# A plan that is made for any text does not know whether an index or the newest jobs find it sooner.
+_PLAN_FOR_THIS_TEXT: Final = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 class Page(NamedTuple):
@@ -127,66 +50,70 @@ class History:
         rows = await self._rows(select(*_SHOWN).where(JOBS.c.event_id == event_id))
         return {row.id: _job(row) for row in rows}
 
-    async def page(self, wanted: Filter, *, after: Cursor | None, limit: int) -> Page:
-        """A page of jobs, newest first."""
-        rows = await self._page_rows(_SHOWN, wanted, after, limit)
-        return _page([_job(row) for row in rows], rows, limit)
+    async def page(
+        self, wanted: Filter, *, after: Cursor | None, limit: int, named: Sequence[str] = ()
+    ) -> Page:
+        """A page of jobs, newest first.
+
+        A search by text also finds the jobs of the handlers in `named`.
+        """
+        also = [JOBS.c.handler == handler for handler in named]
+        rows = await self._newest(_SHOWN, wanted, JOBS.c.queued_at, after=after, limit=limit, also=also)
+        return _page([_job(row) for row in rows], [row.queued_at for row in rows], limit)
 
     async def dead_letter(self, job_id: str) -> dict[str, Any] | None:
         """The dead job with what it was about; None when there is no dead job of this id."""
         if "\0" in job_id:
             return None
-        wanted = select(*_SHOWN_DEAD).where(JOBS.c.id == job_id, _is_state(State.DEAD))
+        wanted = select(*_SHOWN_DEAD).where(JOBS.c.id == job_id, is_state(State.DEAD))
         rows = await self._rows(wanted)
         return _dead_letter(rows[0]) if rows else None
 
     async def dead_letters(self, wanted: Filter, *, after: Cursor | None, limit: int) -> Page:
-        """A page of dead jobs with what they were about, newest first."""
+        """A page of dead jobs with what they were about, the last to die first."""
         dead = msgspec.structs.replace(wanted, state=State.DEAD)
-        rows = await self._page_rows(_SHOWN_DEAD, dead, after, limit)
-        return _page([_dead_letter(row) for row in rows], rows, limit)
+        rows = await self._newest(_SHOWN_DEAD, dead, JOBS.c.finished_at, after=after, limit=limit)
+        return _page([_dead_letter(row) for row in rows], [row.finished_at for row in rows], limit)
 
-    async def _page_rows(
-        self, columns: Sequence[Column[Any]], wanted: Filter, after: Cursor | None, limit: int
+    async def _newest(
+        self,
+        columns: Sequence[Column[Any]],
+        wanted: Filter,
+        at: Column[Any],
+        *,
+        after: Cursor | None,
+        limit: int,
+        also: Sequence[ColumnElement[bool]] = (),
     ) -> Sequence[Row[Any]]:
-        newest_first = (JOBS.c.queued_at.desc(), JOBS.c.id.desc())
-        query = select(*columns).where(*_conditions(wanted, after)).order_by(*newest_first)
-        return await self._rows(query.limit(limit + 1))
+        """One row more than the page holds, newest by `at` first."""
+        newest_first = (at.desc(), JOBS.c.id.desc())
+        filters = conditions(wanted, at=at)
+        if after is not None:
+            filters.append(is_after(after, at=at, newest_first=True))
+        query = select(*columns).order_by(*newest_first).limit(limit + 1)
+        if wanted.text is None:
+            return await self._rows(query.where(*filters))
+        # One ordered look for each place, not one look with OR: Postgres would go through all jobs for that.
+        places = union(
+            *(
+                select(JOBS.c.id).where(*filters, place).order_by(*newest_first).limit(limit + 1)
+                for place in (*places_of(wanted.text), *also)
+            )
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(_PLAN_FOR_THIS_TEXT)
+            return (await connection.execute(query.where(JOBS.c.id.in_(places)))).all()
 
     async def _rows(self, query: Any) -> Sequence[Row[Any]]:
         async with self._engine.connect() as connection:
             return (await connection.execute(query)).all()
 
 
-def _conditions(wanted: Filter, after: Cursor | None) -> list[ColumnElement[bool]]:
-    conditions = [
-        JOBS.c[name] == value
-        for name in ("handler", "service", "event_id", "reason")
-        if (value := getattr(wanted, name)) is not None
-    ]
-    if wanted.state is not None:
-        conditions.append(_is_state(wanted.state))
-    if wanted.since is not None:
-        conditions.append(JOBS.c.queued_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(JOBS.c.queued_at < wanted.until)
-    if after is not None:
-        place = tuple_(bindparam(None, after.queued_at, _Instant), bindparam(None, after.job_id, Text))
-        conditions.append(tuple_(JOBS.c.queued_at, JOBS.c.id) < place)
-    return conditions
-
-
-def _is_state(state: State) -> ColumnElement[bool]:
-    """The state as a literal: with a parameter no plan may use the partial index of the states."""
-    return JOBS.c.state == bindparam(None, state.value, Text, literal_execute=True)
-
-
-def _page(items: list[dict[str, Any]], rows: Sequence[Row[Any]], limit: int) -> Page:
-    """One row more than the page holds was read, to know whether another page follows."""
-    if len(rows) <= limit:
+def _page(items: list[dict[str, Any]], instants: Sequence[datetime], limit: int) -> Page:
+    """One item more than the page holds was read, to know whether another page follows."""
+    if len(items) <= limit:
         return Page(items, None)
-    last = rows[limit - 1]
-    return Page(items[:limit], Cursor(last.queued_at, last.id))
+    return Page(items[:limit], Cursor(instants[limit - 1], items[limit - 1]["id"]))
 
 
 def _job(row: Row[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.jobs import Change, JobRecord, State
+from shared.jobs import FINAL, Change, JobRecord, State
 from shared.telemetry import get_logger
 
 log = get_logger()
@@ -41,6 +41,8 @@ COLUMNS: Final = {
     "raw": "bytea",
     "channel": "text",
     "position": "bigint",
+    "error_type": "text",
+    "failure": "text",
 }
 """The columns of gateway.jobs that the recorder writes, with their types."""
 
@@ -55,6 +57,8 @@ _DETAILS: Final = (
     "event",
     "raw",
     "channel",
+    "error_type",
+    "failure",
 )
 
 
@@ -72,10 +76,11 @@ def row_of(record: JobRecord, position: int) -> HistoryRow:
         "max_attempts": record.max_attempts,
         "queued_at": record.queued_at or record.started_at or datetime.now(UTC),
         "started_at": record.started_at,
-        "finished_at": record.finished_at,
+        "finished_at": record.finished_at or _end_of(record.state, position),
         "due_at": record.due_at,
         "trace_id": record.trace_id,
         "position": position,
+        **_failure_of(record),
     }
     details: dict[str, tuple[Callable[[Any], Any], Any]] = {
         "worker": (_text, record.worker),
@@ -111,6 +116,7 @@ def row_of_change(change: Change, event_type: str, position: int) -> HistoryRow:
         "attempt": change.attempt,
         "max_attempts": change.attempt,
         "queued_at": instant_of(position),
+        "finished_at": _end_of(change.state, position),
         "position": position,
     }
 
@@ -137,6 +143,23 @@ def as_uuid(event_id: str) -> UUID | None:
         return UUID(event_id)
     except ValueError:
         return None
+
+
+def _end_of(state: str, position: int) -> datetime | None:
+    """When the log told of the job's end; None for a job that has not ended."""
+    return instant_of(position) if state in FINAL else None
+
+
+def _failure_of(record: JobRecord) -> HistoryRow:
+    """What the job failed with, as a search looks for it: `Type: message` as in a log, then what it was."""
+    error: Any = record.error if isinstance(record.error, dict) else {}
+    type_, message = str(error.get("type", "")), str(error.get("message", ""))
+    if not (error or record.reason):
+        return {"error_type": None, "failure": None}
+    lines = [f"{type_}: {message}" if error else "", record.reason or "", record.handler, record.event_type]
+    failure = "\n".join(line for line in lines if line)
+    # Postgres has no text with a NUL; the error itself, which is JSON, keeps it.
+    return {"error_type": type_.replace("\0", "") or None, "failure": failure.replace("\0", "")}
 
 
 def _text(value: str) -> str:

@@ -9,13 +9,15 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.history import History
-from gateway.later import AHEAD
+from gateway.history import History, Page
+from gateway.job_filter import Cursor, Filter
+from gateway.later import due_at
 from gateway.problems import unavailable
 from gateway.registered import RegisteredHandlers
+from gateway.unclaimed import Unclaimed, is_named, queued
 from shared.bus.redis_streams import UNAVAILABLE
-from shared.clock import rfc3339
-from shared.jobs import HandlerRecord, JobReader, JobRecord, Registry, State, keys
+from shared.clock import from_rfc3339, rfc3339
+from shared.jobs import JobReader, JobRecord, Registry, State, keys
 from shared.telemetry import get_logger, trace_id_of
 
 log = get_logger()
@@ -47,6 +49,7 @@ class Jobs:
         self._reader = reader
         self._engine = engine
         self.history = History(engine)
+        self._unclaimed = Unclaimed(engine)
 
     async def expected(self, event_type: str, event_id: str, *, handler: str | None = None) -> list[JobLink]:
         """The jobs that an event just accepted will have; costs no round trip, never fails.
@@ -89,8 +92,28 @@ class Jobs:
         for handler in handlers:
             job_id = keys.job_id(handler.name, event_id)
             if job_id not in jobs:
-                jobs[job_id] = _queued(handler, event_id)
+                jobs[job_id] = queued(handler, event_id)
         return [jobs[job_id] for job_id in sorted(jobs)]
+
+    async def page(self, wanted: Filter, *, after: Cursor | None, limit: int) -> Page:
+        """A page of all jobs, newest first: those in the history, and those that wait for their first claim.
+
+        `text` finds ids, what jobs failed with, and handlers by a part of their name or event type.
+        """
+        handlers = (await self.handlers.all()).values()
+        named = [one.name for one in handlers if is_named(one, wanted.text)] if wanted.text else []
+        # Before the history: what is claimed in between is then in both, not in neither.
+        unclaimed = await self._unclaimed.newest(wanted, list(handlers), after=after, limit=limit + 1)
+        recorded = await self.history.page(wanted, after=after, limit=limit, named=named)
+        if not unclaimed:
+            return recorded
+        known = {job["id"] for job in recorded.items}
+        found = recorded.items + [job for job in unclaimed if job["id"] not in known]
+        found.sort(key=lambda job: (job["queued_at"], job["id"]), reverse=True)
+        if len(found) <= limit and recorded.next is None:
+            return Page(found, None)
+        last = found[limit - 1]
+        return Page(found[:limit], Cursor(from_rfc3339(last["queued_at"]), last["id"]))
 
     async def caused_by(self, event_id: str) -> list[dict[str, str]]:
         """`id` and `type` of the events that the jobs of this event caused."""
@@ -134,9 +157,13 @@ class Jobs:
         if event is None:
             return None
         trace_id = trace_id_of(event.traceparent)
-        due_at = rfc3339(event.held_until + AHEAD) if event.held_until else None
-        queued_at = rfc3339(event.accepted_at)
-        return _queued(registered, event_id, queued_at=queued_at, due_at=due_at, trace_id=trace_id)
+        return queued(
+            registered,
+            event_id,
+            queued_at=rfc3339(event.accepted_at),
+            due_at=due_at(event.held_until),
+            trace_id=trace_id,
+        )
 
 
 def shown(record: JobRecord) -> dict[str, Any]:
@@ -151,35 +178,3 @@ def shown(record: JobRecord) -> dict[str, Any]:
 def _link(handler: str, event_id: str) -> JobLink:
     job_id = keys.job_id(handler, event_id)
     return {"id": job_id, "handler": handler, "state": State.QUEUED.value, "href": f"/v1/jobs/{job_id}"}
-
-
-def _queued(
-    handler: HandlerRecord,
-    event_id: str,
-    *,
-    queued_at: str | None = None,
-    due_at: str | None = None,
-    trace_id: str | None = None,
-) -> dict[str, Any]:
-    return {
-        "id": keys.job_id(handler.name, event_id),
-        "handler": handler.name,
-        "service": handler.service,
-        "state": State.QUEUED.value,
-        "attempt": 0,
-        "max_attempts": handler.max_attempts,
-        "progress": None,
-        "result": None,
-        "error": None,
-        "reason": None,
-        "queued_at": queued_at,
-        "started_at": None,
-        "finished_at": None,
-        "due_at": due_at,
-        "worker": None,
-        "trace_id": trace_id,
-        "event_id": event_id,
-        "event_type": handler.event_type,
-        "attempts": [],
-        "caused": [],
-    }

@@ -7,7 +7,7 @@ row in Postgres until then, so that a million of them cost neither memory nor a 
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.clock import from_rfc3339
+from shared.clock import from_rfc3339, rfc3339
 from shared.contracts import DELIVER_AT, Envelope
 
 AHEAD: Final = timedelta(minutes=5)
@@ -21,3 +21,8 @@ def held_until(envelope: Envelope, now: datetime) -> datetime | None:
         return None
     instant = from_rfc3339(text)
     return instant - AHEAD if instant > now + AHEAD else None
+
+
+def due_at(held_until: datetime | None) -> str | None:
+    """When the jobs of an event are due that is held until then, as RFC 3339; None when it is not held."""
+    return rfc3339(held_until + AHEAD) if held_until else None

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import Query, Response
 
-from gateway.history import Cursor, Page
+from gateway.history import Page
+from gateway.job_filter import LONGEST_TEXT, SHORTEST_TEXT, Cursor
 from gateway.problem_kinds import INVALID
 from gateway.problems import Refused
 from shared.errors import Problem
@@ -15,6 +16,10 @@ LONGEST_PAGE: Final = 200
 Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many items the page holds at most.")]
 Name = Annotated[str | None, Query(pattern=r"^[^\x00]*$")]
 """A name to filter by; Postgres has no text with a NUL, so nothing has such a name."""
+SearchText = Annotated[
+    str | None, Query(min_length=SHORTEST_TEXT, max_length=LONGEST_TEXT, pattern=r"^[^\x00]*$")
+]
+"""What to search for; taken literally, upper and lower case alike."""
 
 CursorText = Annotated[
     str | None, Query(alias="cursor", description="`next` of the page before; the first page without.")

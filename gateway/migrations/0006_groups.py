@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "gateway_0006"
-down_revision = "gateway_0004"
+down_revision = "gateway_0005"
 branch_labels = None
 depends_on = None
 

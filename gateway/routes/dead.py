@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from gateway.history import Cursor, Filter
+from gateway.job_filter import Cursor, Filter
 from gateway.keys import Scope, needs
-from gateway.pages import Limit, Name, json_answer, page_answer, place
+from gateway.pages import Limit, Name, SearchText, json_answer, page_answer, place
 from gateway.parts import JobsDep
 from gateway.problem_kinds import INVALID, NOT_FOUND
 from gateway.problems import Refused, documented
@@ -28,7 +28,7 @@ class DeadLetter(JobBody):
 
 
 class DeadPage(BaseModel):
-    """Dead letters, newest first; `next` is the cursor of the next page, null on the last."""
+    """Dead letters, the last to die first; `next` is the cursor of the next page, null on the last."""
 
     items: list[DeadLetter]
     next: str | None
@@ -36,14 +36,28 @@ class DeadPage(BaseModel):
 
 @router.get("", response_model=DeadPage, responses=documented(INVALID))
 async def list_dead_letters(
+    *,
     jobs: JobsDep,
     after: Annotated[Cursor | None, Depends(place)],
     handler: Name = None,
+    service: Name = None,
     reason: Death | None = None,
+    error: Annotated[Name, Query(description="The type of the last error, as the job shows it.")] = None,
+    text: Annotated[
+        SearchText,
+        Query(
+            description="The whole id of a job, an event or a trace; or a part of the error, of the "
+            "handler's name or of the event type. Taken literally, upper and lower case alike."
+        ),
+    ] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Died at this instant or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Died before this instant.")] = None,
     limit: Limit = 50,
 ) -> Response:
-    """Dead letters, newest first."""
-    wanted = Filter(handler=handler, reason=reason)
+    """Dead letters, the last to die first; a replay takes the same filter."""
+    wanted = Filter(
+        handler=handler, service=service, reason=reason, error=error, text=text, since=since, until=until
+    )
     return page_answer(await jobs.history.dead_letters(wanted, after=after, limit=limit))
 
 

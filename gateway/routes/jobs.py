@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from gateway.history import Cursor, Filter
+from gateway.job_filter import Cursor, Filter
 from gateway.keys import Key, Needs, Scope, needs
-from gateway.pages import Limit, Name, page_answer, place
+from gateway.pages import Limit, Name, SearchText, page_answer, place
 from gateway.parts import JobsDep, LiveDep, parts_of
 from gateway.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
 from gateway.problems import Refused, documented
@@ -95,13 +95,28 @@ async def list_jobs(
     event_id: UUID | None = None,
     since: Annotated[AwareDatetime | None, Query(description="Queued at this instant or later.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Queued before this instant.")] = None,
+    error: Annotated[Name, Query(description="The type of the last error, as the job shows it.")] = None,
+    text: Annotated[
+        SearchText,
+        Query(
+            description="The whole id of a job, an event or a trace; or a part of an error, of a handler's "
+            "name or of an event type. Taken literally, upper and lower case alike."
+        ),
+    ] = None,
     limit: Limit = 50,
 ) -> Response:
-    """Jobs, newest first."""
+    """Jobs, newest first; those that no worker has claimed yet are `queued`."""
     wanted = Filter(
-        state=state, handler=handler, service=service, event_id=event_id, since=since, until=until
+        state=state,
+        handler=handler,
+        service=service,
+        event_id=event_id,
+        error=error,
+        text=text,
+        since=since,
+        until=until,
     )
-    return page_answer(await jobs.history.page(wanted, after=after, limit=limit))
+    return page_answer(await jobs.page(wanted, after=after, limit=limit))
 
 
 @router.get("/{job_id}", response_model=JobBody, responses={304: {}} | documented(NOT_FOUND, INVALID))

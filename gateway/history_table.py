@@ -1,0 +1,49 @@
+"""The table gateway.jobs: what the history reads, column by column."""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+
+INSTANT: Final = DateTime(timezone=True)
+
+JOBS: Final = Table(
+    "jobs",
+    MetaData(schema="gateway"),
+    Column("id", Text, primary_key=True),
+    Column("handler", Text),
+    Column("service", Text),
+    Column("event_id", Uuid),
+    Column("event_type", Text),
+    Column("state", Text),
+    Column("attempt", Integer),
+    Column("max_attempts", Integer),
+    Column("worker", Text),
+    Column("queued_at", INSTANT),
+    Column("started_at", INSTANT),
+    Column("finished_at", INSTANT),
+    Column("due_at", INSTANT),
+    Column("progress", JSON),
+    Column("result", JSON),
+    Column("error", JSON),
+    Column("attempts", JSON),
+    Column("caused", JSON),
+    Column("reason", Text),
+    Column("trace_id", Text),
+    Column("event", LargeBinary),
+    Column("raw", LargeBinary),
+    Column("channel", Text),
+    Column("position", BigInteger),
+    Column("error_type", Text),  # beside `error`, since JSON in a query fails on \u0000
+    Column("failure", Text),  # what a search looks through; null for a job that has not failed
+)
