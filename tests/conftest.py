@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,6 +138,13 @@ def migrated(servers: Servers) -> str:
 @pytest.fixture
 def database_url(servers: Servers, migrated: str) -> Iterator[str]:
     """A migrated database of the test's own."""
+    with own_database(servers, migrated) as url:
+        yield url
+
+
+@contextmanager
+def own_database(servers: Servers, migrated: str) -> Iterator[str]:
+    """A migrated database that is dropped afterwards."""
     name = f"test_{uuid4().hex}"
 
     async def run(statement: str) -> None:

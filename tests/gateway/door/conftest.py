@@ -46,6 +46,8 @@ async def served(settings: GatewaySettings) -> AsyncGenerator[AsyncClient]:
             log_level="warning",
             lifespan="on",
             ws="none",
+            # A connection that is closed for idleness just when it is used would be an error of the test.
+            timeout_keep_alive=60,
             timeout_graceful_shutdown=5,
         )
     )

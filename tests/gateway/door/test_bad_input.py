@@ -13,7 +13,7 @@ from gateway.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from shared.contracts import BATCH_TYPE, STRUCTURED_TYPE
 from shared.settings import Secret
-from tests.conftest import Servers
+from tests.conftest import Servers, own_database
 from tests.gateway.door.conftest import KEYS, Query, served
 from tests.gateway.door.events import ADA, binary, structured
 
@@ -201,16 +201,17 @@ CASES = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(servers: Servers) -> AsyncIterator[AsyncClient]:
+async def door(servers: Servers, migrated: str) -> AsyncIterator[AsyncClient]:
     """One door for the whole table: none of it gets as far as the ledger."""
-    settings = GatewaySettings(
-        redis_url=Secret(servers.redis.url),
-        database_url=Secret(servers.postgres.url),
-        api_keys=ApiKeys.parse(KEYS),
-        buses="redis",
-    )
-    async with served(settings) as client:
-        yield client
+    with own_database(servers, migrated) as database_url:
+        settings = GatewaySettings(
+            redis_url=Secret(servers.redis.url),
+            database_url=Secret(database_url),
+            api_keys=ApiKeys.parse(KEYS),
+            buses="redis",
+        )
+        async with served(settings) as client:
+            yield client
 
 
 @pytest.mark.asyncio(loop_scope="module")

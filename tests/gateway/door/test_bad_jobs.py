@@ -12,7 +12,7 @@ from gateway.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from shared.bus.redis_streams import connect as connect_redis
 from shared.settings import Secret
-from tests.conftest import Servers
+from tests.conftest import Servers, own_database
 from tests.gateway.door.conftest import KEYS, served
 from tests.gateway.door.jobs import JOB, MAIL, UNIQUE, problem, register
 
@@ -71,19 +71,20 @@ CASES = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(servers: Servers) -> AsyncIterator[AsyncClient]:
+async def door(servers: Servers, migrated: str) -> AsyncIterator[AsyncClient]:
     """One door for the whole table: none of it gets as far as the ledger."""
-    settings = GatewaySettings(
-        redis_url=Secret(servers.redis.url),
-        database_url=Secret(servers.postgres.url),
-        api_keys=ApiKeys.parse(KEYS),
-        buses="redis",
-    )
-    redis = connect_redis(settings.redis_url)
-    await register(redis)
-    await redis.aclose()
-    async with served(settings) as client:
-        yield client
+    with own_database(servers, migrated) as database_url:
+        settings = GatewaySettings(
+            redis_url=Secret(servers.redis.url),
+            database_url=Secret(database_url),
+            api_keys=ApiKeys.parse(KEYS),
+            buses="redis",
+        )
+        redis = connect_redis(settings.redis_url)
+        await register(redis)
+        await redis.aclose()
+        async with served(settings) as client:
+            yield client
 
 
 @pytest.mark.asyncio(loop_scope="module")
