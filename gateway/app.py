@@ -147,6 +147,7 @@ def _lifespan(
                     registry,
                     recorder,
                     after=settings.reconcile_after,
+                    results_kept=settings.result_ttl,
                 )
             )
             await stack.enter_async_context(Expiry(engine))

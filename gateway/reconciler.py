@@ -70,7 +70,8 @@ class Reconciler:
     """Looks for lost jobs while it is entered; any number of gateways may run one, one at a time works.
 
     `after` is how long an event may be open before it is looked at. While Redis, NATS or Postgres is away it
-    does nothing: what cannot be seen is not gone.
+    does nothing: what cannot be seen is not gone. Nor while the recorder is further behind than half of
+    `results_kept`: a job that has ended may be known to nobody then.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Reconciler:
         recorder: Recorder,
         *,
         after: timedelta,
+        results_kept: timedelta,
     ) -> None:
         self._engine = engine
         self._places = places
@@ -89,6 +91,7 @@ class Reconciler:
         self._handlers = RegisteredHandlers(registry)
         self._recorder = recorder
         self._after = after
+        self._results_kept = results_kept
         self._cursor = BEGINNING
         self._handlers_known_since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -108,6 +111,10 @@ class Reconciler:
 
         A bounded number of pages, but none that held a loss counts: there is more of it.
         """
+        lag = await self._recorder.lag()
+        if lag > self._results_kept / 2:
+            log.warning("reconciler.waits_for_recorder", lag_s=round(lag.total_seconds()))
+            return 0
         handlers = await self._registered()
         total, pages = 0, 0
         while handlers and pages < PAGES:

@@ -9,7 +9,7 @@ import os
 import random
 import socket
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final, Self
 from uuid import uuid4
@@ -26,6 +26,7 @@ from gateway.groups import complete, mark, open_groups
 from gateway.history_rows import (
     COLUMNS,
     HistoryRow,
+    instant_of,
     position_of,
     row_of,
     row_of_change,
@@ -123,6 +124,13 @@ class Recorder:
         views = [View(row_of(record, position), record) for record in records if record is not None]
         for start in range(0, len(views), ROWS_AT_ONCE):
             await self._write(views[start : start + ROWS_AT_ONCE])
+
+    async def lag(self) -> timedelta:
+        """How old the oldest change is that no recorder has written."""
+        oldest = await self._log.oldest_open(GROUP)
+        if oldest is None:
+            return timedelta(0)
+        return datetime.now(UTC) - instant_of(position_of(oldest))
 
     async def _record_for_ever(self) -> None:
         pause_s = FIRST_PAUSE_S

@@ -63,6 +63,23 @@ class JobLog:
         )
         return [_entry(id_, fields) for id_, fields in entries]
 
+    async def oldest_open(self, group: str) -> str | None:
+        """The id of the oldest entry that the group is not through with; None when there is none."""
+        try:
+            groups = await self._redis.xinfo_groups(keys.LOG)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return None
+        for found in groups:
+            if found["name"] == group.encode():
+                taken = (await self._redis.xpending(keys.LOG, group))["min"]
+                after = f"({found['last-delivered-id'].decode()}"
+                rest = await self._redis.xrange(keys.LOG, min=after, count=1)
+                oldest = taken or (rest[0][0] if rest else None)
+                return oldest.decode() if oldest else None
+        return None
+
     async def leave(self, group: str, consumer: str) -> None:
         """Take the consumer out of the group, unless it holds entries that it did not finish."""
         await leave_group(self._redis, keys.LOG, group, consumer)

@@ -1,4 +1,4 @@
-"""A bus loses all that it holds in the middle of the work: every job ends, and every mail is sent."""
+"""A bus loses all that it holds in the middle of the work: every accepted event's jobs end."""
 
 import asyncio
 import os

@@ -23,6 +23,7 @@ from shared.bus.redis_streams import connect as connect_redis
 from shared.contracts import Envelope, Event, wrap
 from shared.db import connect
 from shared.jobs import Handlers, JobLog, JobReader, JobRecord, LostJobs, Registry
+from shared.jobs.store import JobStore, Terms
 from shared.service import Service
 from shared.settings import Secret, Settings
 from shared.telemetry import Metrics, Tracing
@@ -125,6 +126,11 @@ class House:
         else:
             await self.jetstream.delete_stream("EVENTS")
 
+    async def move_due(self, handler: str) -> int:
+        """Queue the jobs whose wait is over, as any worker does; nobody takes them."""
+        terms = Terms(worker="mover", version="0", lease=NEVER, result_ttl=NEVER, dead_ttl=NEVER)
+        return (await JobStore(self.redis, terms).move_due(handler)).moved
+
     async def jobs(self, handler: str, envelopes: Sequence[Envelope]) -> list[JobRecord | None]:
         return await JobReader(self.redis).get([f"{handler}:{envelope.id}" for envelope in envelopes])
 
@@ -190,7 +196,13 @@ async def house(bus_name: str, redis_url: str, nats_url: str, database_url: str)
         registry = Registry(redis)
         recorder = Recorder(JobLog(redis), JobReader(redis), registry, engine)
         reconciler = Reconciler(
-            engine, bus.places, LostJobs(redis, keep=NEVER), registry, recorder, after=AT_ONCE
+            engine,
+            bus.places,
+            LostJobs(redis, keep=NEVER),
+            registry,
+            recorder,
+            after=AT_ONCE,
+            results_kept=NEVER,
         )
         yield House(
             bus_name,

@@ -3,9 +3,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from gateway import reconciler
+from gateway.reconciler import _LOCK
+from gateway.recorder import GROUP
 from shared.clock import rfc3339
 from shared.contracts import Envelope, encode_structured
-from shared.jobs import Handlers, JobControl, RetryAfter
+from shared.jobs import Handlers, JobControl, Reject, RetryAfter
 from tests.gateway.reconciler.conftest import NEVER, Asked, House, counting
 from tests.until import until
 
@@ -82,29 +87,48 @@ async def test_a_retry_that_waits_and_one_that_lies_in_its_queue_are_left(house:
     handlers = Handlers("lab")
 
     @handlers.on(Asked)
-    async def answer(event: Asked) -> None:
-        raise RetryAfter("later", timedelta(seconds=1 if event.n else 600))
+    async def answer(_: Asked) -> None:
+        raise RetryAfter("later", timedelta(minutes=10))
 
     async with house.service(handlers):
         waits, due = await house.accept(Asked(n=0), Asked(n=1))
         await house.all_reach("retrying", "lab.answer", [waits, due])
-
-        async def moved() -> bool:
-            return bool(await house.redis.hexists(f"job:{{lab.answer}}:{due.id}", "queue_entry"))
-
-        await until(moved)
-    await house.redis.xadd("queue:{lab.answer}", {"job": due.id})
-    await house.redis.hset(f"job:{{lab.answer}}:{due.id}", mapping=await _queued(house, due))
+    await house.redis.zadd("waiting:{lab.answer}", {due.id: 1})
+    moved = await house.move_due("lab.answer")
     await house.lose_messages()
 
-    assert await house.reconcile(times=2) == 0
+    queued_again = await house.reconcile(times=2)
+
+    assert moved == 1
+    assert queued_again == 0
+    assert await house.queued("lab.answer") == 1
 
 
-async def _queued(house: House, envelope: Envelope) -> dict[str, str]:
-    """What the due job's hash says while its entry lies in the queue and no worker lives."""
-    ((entry_id, _),) = await house.redis.xrevrange("queue:{lab.answer}", count=1)
-    await house.redis.zrem("waiting:{lab.answer}", envelope.id)
-    return {"state": "queued", "queue_entry": entry_id.decode()}
+async def test_a_job_that_is_to_run_again_and_lies_in_its_queue_is_left(house: House) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked)
+    async def answer(_: Asked) -> Reject:
+        return Reject("not today")
+
+    async with house.service(handlers):
+        (refused,) = await house.accept(Asked(n=0))
+        (job,) = await house.all_reach("dead", "lab.answer", [refused])
+    control = JobControl(house.redis, keep=NEVER)
+    await control.replay(
+        job.handler,
+        refused.id,
+        event_type=refused.type,
+        service="lab",
+        max_attempts=job.max_attempts,
+        event=b"",
+    )
+    await house.lose_messages()
+
+    queued_again = await house.reconcile(times=2)
+
+    assert queued_again == 0
+    assert await house.queued("lab.answer") == 1
 
 
 async def test_a_job_whose_worker_died_and_whose_message_is_gone_counts_that_attempt(house: House) -> None:
@@ -204,3 +228,139 @@ async def test_the_job_of_a_direct_event_is_that_of_its_handler_alone(house: Hou
     assert queued_again == 1
     assert seen == {"one": [1], "other": []}
     assert await house.settled() == {direct.id}
+
+
+async def test_what_was_lost_stays_lost_without_the_reconciler(house: House) -> None:
+    handlers, seen = counting("answer")
+    await house.register(handlers)
+    lost = await house.accept(Asked(n=1), Asked(n=2))
+    await house.lose_messages()
+
+    async with house.service(handlers):
+        later = await house.accept(Asked(n=3))
+        await house.all_reach("succeeded", "lab.answer", later)
+        without = await house.jobs("lab.answer", lost)
+        await house.reconcile()
+        await house.all_reach("succeeded", "lab.answer", lost)
+
+    assert without == [None, None]
+    assert sorted(seen["answer"]) == [1, 2, 3]
+
+
+async def test_one_gateway_at_a_time_looks(house: House) -> None:
+    handlers, _ = counting("answer")
+    await house.register(handlers)
+    await house.accept(Asked(n=1))
+    await house.lose_messages()
+
+    async with house.engine.begin() as another:
+        await another.execute(_LOCK)
+        while_another_works = await house.reconcile()
+
+    assert while_another_works == 0
+    assert await house.reconcile() == 1
+
+
+async def test_pages_follow_one_another_and_begin_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "PAGE", 7)
+    monkeypatch.setattr(reconciler, "PAGES", 2)
+    handlers, _ = counting("answer")
+    await house.register(handlers)
+    await house.accept(*(Asked(n=n) for n in range(50)))
+    await house.reconcile(times=2)
+    await house.lose_messages()
+
+    rounds = [await house.reconcile() for _ in range(6)]
+
+    # From its place the cursor goes on to the end; those that it has passed are the next circle's.
+    assert rounds[0] == 50 - 2 * 2 * 7
+    assert sum(rounds) == 50
+
+
+async def test_an_event_whose_place_nobody_knows_waits_until_its_handler_has_seen_all(house: House) -> None:
+    handlers, seen = counting("answer")
+    await house.register(handlers)
+    (lost,) = await house.accept(Asked(n=1))
+    await house.lose_messages()
+    async with house.service(handlers):  # groups and consumers are made again
+        pass
+    (waits,) = await house.accept(Asked(n=2))
+    await house.rows("UPDATE gateway.events SET place = NULL")
+
+    while_another_waits = await house.reconcile(times=2)
+    async with house.service(handlers):
+        await house.all_reach("succeeded", "lab.answer", [waits])
+        await until(lambda: _nothing_waits(house))
+        afterwards = await house.reconcile()
+        await house.all_reach("succeeded", "lab.answer", [lost])
+
+    assert (while_another_waits, afterwards) == (0, 1)
+    assert seen["answer"] == [2, 1]
+
+
+async def _nothing_waits(house: House) -> bool:
+    return not await house.bus.places.are_waiting("lab.answer", Asked.type)
+
+
+async def test_a_gateway_whose_recorder_is_far_behind_waits_for_it(house: House) -> None:
+    handlers, _ = counting("answer")
+    await house.register(handlers)
+    await house.accept(Asked(n=1))
+    await house.lose_messages()
+    await house.redis.delete("jobs:log")
+    await house.redis.xadd("jobs:log", {"h": "lab.answer", "c": "[]"}, id="1-0")
+    await house.redis.xgroup_create("jobs:log", GROUP, id="0")
+
+    before = await house.reconcile()
+    ((_, ((entry_id, _),)),) = await house.redis.xreadgroup(GROUP, "one", {"jobs:log": ">"})
+    taken = await house.reconcile()
+    await house.redis.xack("jobs:log", GROUP, entry_id)
+
+    assert (before, taken) == (0, 0)
+    assert await house.reconcile() == 1
+
+
+async def test_a_wiped_redis_is_furnished_again_and_its_jobs_end(house: House) -> None:
+    handlers, seen, go_on = Handlers("lab"), list[int](), asyncio.Event()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> None:
+        await go_on.wait()
+        seen.append(event.n)
+
+    async with house.recorder, house.service(handlers):
+        asked = await house.accept(*(Asked(n=n) for n in range(20)))
+        await house.all_reach("running", "lab.answer", asked)
+        await _history_reaches(house, "running", 20)
+        await house.redis.flushall()
+        house.forget_handlers()
+
+        async def all_back() -> bool:
+            await house.reconcile()
+            return not (await house.registry.handlers()).keys() ^ {"lab.answer"}
+
+        await until(all_back, within=5)
+        go_on.set()
+
+        async def all_recorded() -> bool:
+            await house.reconcile()
+            return await _recorded(house, "succeeded") == 20
+
+        await until(all_recorded, within=30)
+
+    assert set(seen) == set(range(20))
+    assert await house.settled() == {envelope.id for envelope in asked}
+
+
+async def _history_reaches(house: House, state: str, count: int) -> None:
+    async def there() -> bool:
+        return await _recorded(house, state) == count
+
+    await until(there)
+
+
+async def _recorded(house: House, state: str) -> int:
+    ((count,),) = await house.rows("SELECT count(*) FROM gateway.jobs WHERE state = :state", state=state)
+    return count
