@@ -33,6 +33,7 @@ log = get_logger()
 
 EVERY: Final = timedelta(seconds=5)
 PAGE: Final = 500
+LEAST_PAGE: Final = 10
 PAGES: Final = 10
 LOOK_LIMIT: Final = timedelta(seconds=4)
 """For asking the buses about one page: below the 5 s that Postgres lets a transaction idle."""
@@ -56,7 +57,8 @@ class Open(NamedTuple):
 class Found(NamedTuple):
     """What a page of open events held."""
 
-    events: Sequence[OpenEvent]
+    last: OpenEvent | None
+    """Where the next page begins; None when there is none."""
     ended: Sequence[str]
     """Jobs that have ended, and of which the history does not know it."""
     done: Sequence[UUID]
@@ -93,6 +95,7 @@ class Reconciler:
         self._after = after
         self._results_kept = results_kept
         self._cursor = BEGINNING
+        self._page_size = PAGE
         self._handlers_known_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         self.queued_again = 0
@@ -125,11 +128,10 @@ class Reconciler:
             total += found.queued_again
             if not found.queued_again:
                 pages += 1
-            if len(found.events) < PAGE:
+            if found.last is None:
                 self._cursor = BEGINNING
                 break
-            last = found.events[-1]
-            self._cursor = Cursor(last.published_at, last.id)
+            self._cursor = Cursor(found.last.published_at, found.last.id)
         if total:
             self.queued_again += total
             log.warning("reconciler.queued_again", jobs=total)
@@ -167,7 +169,10 @@ class Reconciler:
         async with self._engine.begin() as connection:
             if not (await connection.execute(_LOCK)).scalar_one():
                 return None
-            events = await open_events.page(connection, self._cursor, age=self._after, limit=PAGE)
+            size = self._page_size
+            # Smaller until a page got through: large events take their time to be looked at.
+            self._page_size = max(size // 2, LEAST_PAGE)
+            events = await open_events.page(connection, self._cursor, age=self._after, limit=size)
             jobs = [Open(event, handler) for event in events for handler in event.handlers(handlers)]
             recorded = await open_events.ended(connection, [job.job_id for job in jobs])
             unrecorded = [job for job in jobs if job.job_id not in recorded]
@@ -175,9 +180,10 @@ class Reconciler:
                 standings = await self._look(unrecorded)
                 lost = await self._without_message(standings)
             queued_again = await self._queue_again(connection, lost)
+        self._page_size = min(size * 2, PAGE)
         ended = [job.job_id for job, standing in standings.items() if standing.is_final]
         return Found(
-            events=events,
+            last=events[-1] if len(events) == size else None,
             ended=ended,
             done=_done(events, jobs, recorded.union(ended)),
             unhandled=[

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from shared.bus.jetstream.lookup import NatsLookup, is_token
 from shared.bus.redis_streams.lookup import RedisLookup
-from shared.bus.routes import BusName
 
 
 class Message(NamedTuple):
@@ -20,14 +19,9 @@ class Message(NamedTuple):
     place: str
 
 
-def place_of(bus: BusName, token: str) -> str:
-    """The place of a message that has this token on this bus."""
-    return f"{bus}:{token}"
-
-
 def place_of_token(token: str) -> str:
     """The place of a delivery: a JetStream token is the name of its stream and a number."""
-    return place_of("nats" if is_token(token) else "redis", token)
+    return f"nats:{token}" if is_token(token) else f"redis:{token}"
 
 
 def join(one: str, other: str) -> str:

@@ -15,7 +15,6 @@ import msgspec
 from shared import VERSION
 from shared.bus.availability import Availability
 from shared.bus.direct import UNIQUE_FOR, Order, check_data, data_of, direct_event
-from shared.bus.places import place_of
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, connect
 from shared.bus.redis_streams.queue import RedisQueues, by_handler
 from shared.bus.redis_streams.queue_keys import HANDLERS, queue_of
@@ -155,13 +154,13 @@ class Queues:
         for handler, jobs in by_handler(events).items():
             with self._span(handler, jobs):
                 try:
-                    tokens = await self._queues.publish(handler, jobs)
+                    places = await self._queues.publish(handler, jobs)
                 except UNAVAILABLE as error:
                     self._availability.lost(error)
                     continue
             self._availability.back()
             self._metrics.messages_sent("redis", queue_of(handler), len(jobs))
-            there |= {id_: place_of("redis", token) for id_, token in tokens.items()}
+            there |= places
         return there
 
     def _span(self, handler: str, jobs: Sequence[Envelope]) -> Any:

@@ -102,7 +102,7 @@ async def test_the_same_id_is_added_once_within_the_window(redis: Any) -> None:
     places = [await publisher.publish([envelope]) for _ in range(3)]
 
     ((entry_id, _),) = await redis.xrange(STREAM)
-    assert places == [{envelope.id: f"{STREAM} {entry_id.decode()}"}] * 3
+    assert places == [{envelope.id: f"redis:{STREAM} {entry_id.decode()}"}] * 3
     assert 0 < await redis.pttl(f"dd:{{{STREAM}}}:{envelope.id}") <= 60_000
 
 

@@ -13,7 +13,7 @@ from shared.clock import rfc3339
 from shared.errors import BusUnavailable, EnvelopeError
 
 # The server answers with the whole message: as many at a time as do not hold up anybody else.
-_AT_ONCE = 50
+_AT_ONCE = 20
 
 
 class NatsLookup:

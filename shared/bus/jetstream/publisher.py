@@ -27,7 +27,7 @@ class NatsPublisher:
         self._availability = Availability(get_logger(), "bus.nats")
 
     async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
-        """Where each id lies that the stream has for certain: `<stream> <sequence>`."""
+        """The places of those that the stream has for certain."""
         jetstream = self._connection.jetstream
         if jetstream is None:
             self._availability.lost("not connected")
@@ -65,7 +65,7 @@ class NatsPublisher:
             self._availability.back()
         # Of a duplicate the server answers with the sequence of the first.
         return {
-            answers[answer]: f"{wire.STREAM} {answer.result().seq}"
+            answers[answer]: f"nats:{wire.STREAM} {answer.result().seq}"
             for answer in done
             if answer.exception() is None
         }

@@ -27,15 +27,12 @@ class RedisPublisher:
         self._availability = Availability(get_logger(), "bus.redis")
 
     async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
-        """Where each id lies that is on its stream for certain: `<stream> <entry id>`.
-
-        One call for each stream, side by side.
-        """
+        """The places of those that are on their stream for certain; one call for each stream at once."""
         by_stream: defaultdict[str, list[Envelope]] = defaultdict(list)
         for envelope in envelopes:
             by_stream[wire.stream_of(envelope.type)].append(envelope)
         added = await asyncio.gather(*(self._add(stream, batch) for stream, batch in by_stream.items()))
-        return {id_: token for part in added for id_, token in part.items()}
+        return added[0] if len(added) == 1 else {id_: place for part in added for id_, place in part.items()}
 
     async def _add(self, stream: str, batch: list[Envelope]) -> dict[str, str]:
         marks = [f"dd:{{{stream}}}:{envelope.id}" for envelope in batch]
@@ -46,6 +43,5 @@ class RedisPublisher:
             self._availability.lost(error)
             return {}
         self._availability.back()
-        return {
-            envelope.id: f"{stream} {entry.decode()}" for envelope, entry in zip(batch, entries, strict=True)
-        }
+        stem = f"redis:{stream} "
+        return {envelope.id: stem + entry.decode() for envelope, entry in zip(batch, entries, strict=True)}

@@ -35,8 +35,8 @@ class Placed(NamedTuple):
     """The job itself, or the one that has its unique key."""
     is_new: bool
     """Whether it was added by this call."""
-    token: str
-    """`<stream> <entry id>`, of a job that is in the queue."""
+    place: str
+    """Where a job lies that is in the queue (shared/bus/places.py)."""
 
 
 class RedisQueues:
@@ -57,10 +57,10 @@ class RedisQueues:
     async def publish(self, handler: str, jobs: Sequence[Envelope]) -> dict[str, str]:
         """Add these jobs, which are promised already: also one whose unique key another has by now.
 
-        Where each id lies: `<stream> <entry id>`.
+        Where each id lies (shared/bus/places.py).
         """
         placed = await self._add(handler, jobs, must=True)
-        return {job.id: one.token for job, one in zip(jobs, placed, strict=True)}
+        return {job.id: one.place for job, one in zip(jobs, placed, strict=True)}
 
     async def _add(self, handler: str, jobs: Sequence[Envelope], *, must: bool) -> list[Placed]:
         names = [queue_of(handler)]
@@ -75,7 +75,7 @@ class RedisQueues:
         )
         answers = await self._enqueue(names, [_pack(message)])
         return [
-            Placed(_holder(holder), bool(is_new), f"{names[0]} {entry.decode()}")
+            Placed(_holder(holder), bool(is_new), f"redis:{names[0]} {entry.decode()}")
             for holder, is_new, entry in answers
         ]
 

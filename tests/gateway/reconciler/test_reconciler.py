@@ -8,9 +8,16 @@ import pytest
 from gateway import reconciler
 from gateway.reconciler import _LOCK
 from gateway.recorder import GROUP
+from shared.bus import Places
+from shared.bus.jetstream import NatsConnection
+from shared.bus.jetstream.lookup import NatsLookup
+from shared.bus.redis_streams import connect as connect_redis
+from shared.bus.redis_streams.lookup import RedisLookup
 from shared.clock import rfc3339
 from shared.contracts import Envelope, encode_structured
+from shared.errors import BusUnavailable
 from shared.jobs import Handlers, JobControl, Reject, RetryAfter
+from shared.settings import Secret
 from tests.gateway.reconciler.conftest import NEVER, Asked, House, counting
 from tests.until import until
 
@@ -266,6 +273,7 @@ async def test_pages_follow_one_another_and_begin_again(
 ) -> None:
     monkeypatch.setattr(reconciler, "PAGE", 7)
     monkeypatch.setattr(reconciler, "PAGES", 2)
+    house.reconciler._page_size = 7
     handlers, _ = counting("answer")
     await house.register(handlers)
     await house.accept(*(Asked(n=n) for n in range(50)))
@@ -364,3 +372,30 @@ async def _history_reaches(house: House, state: str, count: int) -> None:
 async def _recorded(house: House, state: str) -> int:
     ((count,),) = await house.rows("SELECT count(*) FROM gateway.jobs WHERE state = :state", state=state)
     return count
+
+
+async def test_what_cannot_be_seen_is_not_gone_and_is_looked_at_in_smaller_pages(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers, _ = counting("answer")
+    await house.register(handlers)
+    await house.accept(*(Asked(n=n) for n in range(30)))
+    await house.lose_messages()
+    monkeypatch.setattr(house.reconciler, "_places", nowhere())
+    monkeypatch.setattr(house.reconciler, "_page_size", 20)
+
+    with pytest.raises(BusUnavailable):
+        await house.reconcile()
+    size = house.reconciler._page_size
+    queued = await house.queued("lab.answer")
+    monkeypatch.undo()
+
+    assert (size, queued) == (10, 0)
+    assert await house.reconcile() == 30
+
+
+def nowhere() -> Places:
+    """Both buses, away."""
+    redis = connect_redis(Secret("redis://127.0.0.1:9/0"), retries=0)
+    nats = NatsConnection(Secret("nats://127.0.0.1:9"), name="nowhere")
+    return Places(RedisLookup(redis), NatsLookup(nats))
