@@ -157,9 +157,12 @@ async def test_a_handler_may_clean_up_at_its_time_limit_and_succeed(lab: Lab) ->
     assert job.to_api()["result"] == {"cleaned_up": 5}
 
 
-async def test_what_does_not_hear_its_time_limit_is_killed_at_the_hard_one_and_others_go_on(lab: Lab) -> None:
+@pytest.mark.parametrize("what", ["deaf", "in C"])
+async def test_what_does_not_hear_its_time_limit_is_killed_at_the_hard_one_and_others_go_on(
+    lab: Lab, what: str
+) -> None:
     async with lab.service(on_children.limited):
-        (deaf,) = await lab.publish(Asked(n=1, what="deaf"))
+        (deaf,) = await lab.publish(Asked(n=1, what=what))
         pid = await pid_of(lab, "lab.crunch", deaf.id)
         others = await lab.publish(*(Asked(n=n) for n in range(5)))
         await all_of(lab, "succeeded", "lab.crunch", others)
@@ -197,10 +200,14 @@ async def test_a_handler_that_eats_memory_fails_at_its_limit_and_gets_a_fresh_ch
     [(on_children.plain, "lab.work", "sleep"), (on_children.awaited, "lab.wait", "compute")],
     ids=["blocks", "computes in a loop"],
 )
-async def test_a_job_in_a_child_can_be_cancelled(
-    lab: Lab, handlers: Handlers, handler: str, what: str
+async def test_a_job_in_a_child_can_be_cancelled_and_the_child_stays(
+    lab: Lab, handlers: Handlers, handler: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("shared.jobs.child_process._CANCEL_LIMIT_S", 20.0)
+
     async with lab.service(handlers):
+        (quick,) = await lab.publish(Asked(n=0))
+        before = (await lab.reaches("succeeded", handler, quick, within=30)).to_api()["result"]
         (asked,) = await lab.publish(Asked(n=600, what=what))
 
         async def is_at_work() -> bool:
@@ -210,10 +217,13 @@ async def test_a_job_in_a_child_can_be_cancelled(
         await until(is_at_work, within=30)
         answer = await cancel(lab, handler, asked.id)
         job = await lab.reaches("cancelled", handler, asked, within=30)
+        (quick,) = await lab.publish(Asked(n=0))
+        after = (await lab.reaches("succeeded", handler, quick, within=30)).to_api()["result"]
         await lab.settles(handler)
 
     assert answer == "cancelling"
     assert job.attempt == 1
+    assert before["pid"] == after["pid"]
 
 
 async def test_what_does_not_hear_that_it_is_cancelled_is_killed(lab: Lab) -> None:
