@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from gateway.backlogs import Backlogs
 from gateway.drain import Drain
 from gateway.expiry import Expiry
+from gateway.explainer import Explainer
 from gateway.faults import Faults
 from gateway.group_sweep import GroupSweep
 from gateway.handler_view import HandlerView
@@ -37,6 +38,7 @@ from gateway.routes import (
     direct_jobs,
     emails,
     events,
+    explain,
     groups,
     handler_control,
     handlers,
@@ -53,7 +55,7 @@ from gateway.streams import StreamSlots
 from gateway.unique import UniqueJobs
 from shared import VERSION
 from shared.bus import Bus, Routes
-from shared.bus.redis_streams import UniqueKeys
+from shared.bus.redis_streams import Position, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
 from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
@@ -99,6 +101,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         direct_jobs,
         jobs,
         job_control,
+        explain,
         dead,
         handlers,
         handler_control,
@@ -132,7 +135,8 @@ def _lifespan(
             redis = connect_redis(settings.redis_url)
             stack.push_async_callback(redis.aclose)
             registry, reader, log = Registry(redis), JobReader(redis), JobLog(redis)
-            handler_reader = HandlerReader(redis)
+            lookup = Jobs(registry, reader, engine)
+            handler_reader, backlogs = HandlerReader(redis), Backlogs(redis, bus.nats)
             live = await stack.enter_async_context(LiveJobs(log))
             drain.on_begin(live.stop)
             recorder = await stack.enter_async_context(
@@ -165,14 +169,24 @@ def _lifespan(
                 bus=bus,
                 relay=relay,
                 ledger=ledger,
-                jobs=Jobs(registry, reader, engine),
+                jobs=lookup,
                 live=live,
                 registry=registry,
                 control=JobControl(redis, keep=settings.dead_ttl),
                 handlers=HandlerView(registry, handler_reader),
                 handler_control=HandlerControl(redis),
                 unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
-                scale=Scale(registry, handler_reader, Backlogs(redis, bus.nats)),
+                scale=Scale(registry, handler_reader, backlogs),
+                explainer=Explainer(
+                    jobs=lookup,
+                    reader=reader,
+                    registry=registry,
+                    handlers=handler_reader,
+                    ledger=ledger,
+                    relay=relay,
+                    backlogs=backlogs,
+                    position=Position(redis),
+                ),
                 stream_slots=StreamSlots(settings.streams_per_key),
                 tracing=tracing,
                 metrics=metrics,

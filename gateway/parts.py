@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.drain import Drain
+from gateway.explainer import Explainer
 from gateway.handler_view import HandlerView
 from gateway.jobs import Jobs
 from gateway.ledger import Ledger
@@ -38,6 +39,7 @@ class Parts:
     handler_control: HandlerControl
     unique: UniqueJobs
     scale: Scale
+    explainer: Explainer
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -77,6 +79,10 @@ async def _scale(request: Request) -> Scale:
     return parts_of(request).scale
 
 
+async def _explainer(request: Request) -> Explainer:
+    return parts_of(request).explainer
+
+
 async def _registry(request: Request) -> Registry:
     return parts_of(request).registry
 
@@ -96,6 +102,7 @@ ControlDep = Annotated[JobControl, Depends(_control)]
 HandlerViewDep = Annotated[HandlerView, Depends(_handlers)]
 HandlerControlDep = Annotated[HandlerControl, Depends(_handler_control)]
 ScaleDep = Annotated[Scale, Depends(_scale)]
+ExplainerDep = Annotated[Explainer, Depends(_explainer)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]

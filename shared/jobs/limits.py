@@ -3,9 +3,10 @@
 The code says it (`Handlers.on`); what an operator says while it runs goes before that.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 N = TypeVar("N", int, float)
@@ -46,6 +47,17 @@ class Limits:
             ),
             rate=self.rate if self.rate is not None else code.rate,
         )
+
+    def next_start_at(self, due_at: datetime, *, now: datetime) -> datetime | None:
+        """When the rate allows the next start; None when it allows one now.
+
+        `due_at` is what the claim keeps: when the next would be due if all came evenly.
+        """
+        if self.rate is None:
+            return None
+        at_once = max(1, math.floor(self.rate / 10))
+        at = due_at - timedelta(seconds=(at_once - 1) / self.rate)
+        return at if at > now else None
 
     @property
     def may_refuse(self) -> bool:

@@ -82,6 +82,17 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has a job, and what its handler's rate says."""
+
+    is_known: bool
+    """Whether Redis knows the job at all."""
+    lease_until: datetime | None
+    is_cancelling: bool
+    rate_due_at: datetime | None
+    """When the handler's next start would be due if all came evenly; None without a rate, or long since."""
+
+
 class JobReader:
     """Reads jobs; writes nothing."""
 
@@ -99,6 +110,22 @@ class JobReader:
             record(job_id, fields) if fields else None
             for job_id, fields in zip(job_ids, await pipe.execute(), strict=True)
         ]
+
+    async def hold(self, job_id: str) -> Hold:
+        """What is beside the job's hash; one round trip. ValueError when it is no job id."""
+        handler, event_id = keys.split_job_id(job_id)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.exists(keys.job(handler, event_id))
+        pipe.zscore(keys.running(handler), event_id)
+        pipe.sismember(keys.cancelling(handler), event_id)
+        pipe.get(keys.rate(handler))
+        is_known, lease_ms, is_cancelling, rate_us = await pipe.execute()
+        return Hold(
+            is_known=bool(is_known),
+            lease_until=datetime.fromtimestamp(lease_ms / 1000, UTC) if lease_ms else None,
+            is_cancelling=bool(is_cancelling),
+            rate_due_at=datetime.fromtimestamp(int(rate_us) / 1_000_000, UTC) if rate_us else None,
+        )
 
 
 def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
