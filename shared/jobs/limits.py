@@ -3,7 +3,6 @@
 The code says it (`Handlers.on`); what an operator says while it runs goes before that.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ LEAST_RATE: Final = 0.0001
 MOST_RATE: Final = 1_000_000.0
 """Starts in a second; beyond these bounds the scripts could not tell them apart."""
 MOST_CONCURRENCY: Final = 1_000_000
+
+_AHEAD: Final = timedelta(milliseconds=100)
 
 FIELDS: Final = ("paused", "note", "since", "concurrency", "worker_concurrency", "rate")
 """The fields of the control hash; one that is absent is the code's to say."""
@@ -51,12 +52,12 @@ class Limits:
     def next_start_at(self, due_at: datetime, *, now: datetime) -> datetime | None:
         """When the rate allows the next start; None when it allows one now.
 
-        `due_at` is what the claim keeps: when the next would be due if all came evenly.
+        `due_at` is what the claim keeps: when the next would be due if all came evenly. It lets each start a
+        tenth of a second earlier than that.
         """
         if self.rate is None:
             return None
-        at_once = max(1, math.floor(self.rate / 10))
-        at = due_at - timedelta(seconds=(at_once - 1) / self.rate)
+        at = due_at - _AHEAD
         return at if at > now else None
 
     @property

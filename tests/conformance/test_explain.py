@@ -144,13 +144,13 @@ async def test_a_full_cap_a_full_worker_and_the_one_that_runs(lab: Lab, explaine
         await may_end.wait()
         return event.n
 
-    await change(lab, concurrency=1)
+    await change(lab, concurrency=1, worker_concurrency=1)
     async with lab.service(handlers):
         (first,) = await accepted(lab, ledger, 1)
         running = await comes_to(explainer, first, Code.RUNNING)
         (second,) = await accepted(lab, ledger, 1)
         full = await comes_to(explainer, second, Code.CONCURRENCY_FULL)
-        await change(lab, concurrency=None, worker_concurrency=1)
+        await change(lab, concurrency=None)
         await JobControl(lab.redis, keep=timedelta(hours=1)).cancel(ANSWER, second.id, event_type="lab.asked")
         (third,) = await accepted(lab, ledger, 1)
         busy = await comes_to(explainer, third, Code.WORKERS_BUSY)

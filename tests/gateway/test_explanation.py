@@ -1,7 +1,9 @@
 """Each cause that keeps a job from running, and which of several is named."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,3 +181,9 @@ def test_a_job_that_a_dead_worker_had_waits_for_what_keeps_others_from_starting(
     found = causes(replace(RUNNING, lease_until=EARLIER, standing=standing(paused=True)))
 
     assert [cause.code for cause in found] == [Code.PAUSED, Code.WORKER_SILENT]
+
+
+def test_the_page_explains_every_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
+
+    assert set(re.findall(r"^\| `(\w+)` \| .*\| .*\| .*\|$", page, re.MULTILINE)) >= set(Code)

@@ -20,17 +20,18 @@ local verdicts, changes = {}, {}
 local started, refused = 0, 0
 
 -- What the limits leave for this batch. `free` counts what may start under the cap. The rate is a GCRA: `next_us` is
--- when the next start would be due if all came evenly, and may run ahead of now by `ahead_us`, a tenth of a second
--- of starts. What a lower rate has put further off is cut to the most that the present one can make of it.
+-- when the next start would be due if all came evenly, and may run ahead of now by a tenth of a second: so late
+-- askers lose nothing, and no second sees more than 1.1 * rate + 1 starts. What a lower rate has put further off is
+-- cut to the most that the present one can make of it.
+local AHEAD_US = 100000
 local control = redis.call('HMGET', KEYS[5], 'paused', 'concurrency', 'rate')
 local cap, rate = tonumber(control[2]) or a[9], tonumber(control[3]) or a[10]
 local free = cap > 0 and cap - redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') or math.huge
-local now_us, next_us, kept_us, every_us, burst, ahead_us
+local now_us, next_us, kept_us, every_us
 if rate > 0 then
-  now_us, every_us, burst = time[1] * 1000000 + time[2], 1000000 / rate, math.max(1, math.floor(rate / 10))
-  ahead_us = (burst - 1) * every_us
+  now_us, every_us = time[1] * 1000000 + time[2], 1000000 / rate
   kept_us = tonumber(redis.call('GET', KEYS[6]) or '0')
-  next_us = math.min(math.max(kept_us, now_us), now_us + burst * every_us)
+  next_us = math.min(math.max(kept_us, now_us), now_us + AHEAD_US + every_us)
 end
 
 -- Why no job may start now, and when to ask again; nil when one may, which then counts as started.
@@ -38,9 +39,9 @@ local function obstacle()
   if control[1] then return 'paused', 1000 end
   if free <= 0 then return 'concurrency', 100 end
   if rate > 0 then
-    -- Each that is refused has its own instant, for as many as may come at once then.
-    if next_us - now_us > ahead_us then
-      local wait_us = next_us - now_us - ahead_us + math.min(refused, math.floor(burst / 2)) * every_us
+    -- Each that is refused has its own instant, for as many as are due in half of that tenth.
+    if next_us - now_us > AHEAD_US then
+      local wait_us = next_us - now_us - AHEAD_US + math.min(refused, math.floor(AHEAD_US / 2 / every_us)) * every_us
       return 'rate', math.ceil(wait_us / 1000)
     end
     next_us = next_us + every_us
