@@ -75,7 +75,7 @@ class Jobs:
             return recorded[job_id]
         if live is None:
             raise unavailable("Redis")
-        return await self._accepted(handler, event_id)
+        return await self._accepted(handler, event_id) or await self._enqueued(handler, event_id)
 
     async def of_event(
         self, event_id: str, event_type: str, *, only: str | None = None
@@ -164,6 +164,18 @@ class Jobs:
             due_at=due_at(event.held_until),
             trace_id=trace_id,
         )
+
+    async def _enqueued(self, handler: str, event_id: str) -> dict[str, Any] | None:
+        """The job that was enqueued past the ledger, by a program on the bus, and waits for its handler."""
+        registered = (await self.handlers.all()).get(handler)
+        if registered is None:
+            return None
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                is_enqueued = await self._reader.is_enqueued(keys.job_id(handler, event_id))
+        except UNAVAILABLE:
+            raise unavailable("Redis") from None
+        return _queued(registered, event_id) if is_enqueued else None
 
 
 def shown(record: JobRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.bus.redis_streams import RedisClient
+from shared.bus.redis_streams.queue_keys import mark_of
 from shared.clock import rfc3339
 from shared.jobs import keys
 from shared.telemetry import trace_id_of
@@ -126,6 +127,10 @@ class JobReader:
             is_cancelling=bool(is_cancelling),
             rate_due_at=datetime.fromtimestamp(int(rate_us) / 1_000_000, UTC) if rate_us else None,
         )
+
+    async def is_enqueued(self, job_id: str) -> bool:
+        """Whether it was put onto its handler's queue by name, lately; no worker may have taken it yet."""
+        return bool(await self._redis.exists(mark_of(*keys.split_job_id(job_id))))
 
 
 def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:

@@ -5,7 +5,8 @@
 -- Returns for each {the holder, 1 when it was added by this call, its entry}: the holder is its own id, or that of
 --   the job that has the key; with a leading ? when that one may still come to nothing. The mark keeps the entry's id,
 --   so a repeated call tells where the first one lies; '' for a job that is not in the queue.
--- The mark comes after the entry: when adding fails, the job is not taken for enqueued.
+-- The mark comes after the entry: when adding fails, the job is not taken for enqueued. A job that has begun is
+-- known by its hash, beyond the mark's end; a promised one is added again for all that, its entry may be lost.
 local a = cmsgpack.unpack(ARGV[1])
 local window_ms, prefix, must, jobs = a[1], a[2], a[3], a[4]
 local answers = {}
@@ -24,7 +25,8 @@ for i = 1, #jobs do
   local mark, unique = KEYS[2 * i], KEYS[2 * i + 1]
   local entry = redis.call('GET', mark)
   answers[i] = {event_id, 0, entry or ''}
-  if not entry then
+  local is_known = entry or (must == 0 and redis.call('EXISTS', prefix .. event_id) == 1)
+  if not is_known then
     local holder = unique_ms > 0 and holder_of(unique, event_id) or nil
     if holder and must == 0 then
       answers[i] = {holder, 0, ''}

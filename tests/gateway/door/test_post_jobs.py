@@ -12,10 +12,20 @@ from gateway.settings import GatewaySettings
 from shared.bus import Bus
 from shared.bus.redis_streams import RedisClient
 from shared.contracts import BATCH_TYPE, new_id
-from shared.settings import Secret
 from tests.gateway.door.conftest import Query, served
 from tests.gateway.door.events import ADA, binary, structured
-from tests.gateway.door.jobs import JOB, MAIL, UNIQUE, count, job_of, on_queue, problem, register, working
+from tests.gateway.door.jobs import (
+    JOB,
+    MAIL,
+    UNIQUE,
+    count,
+    in_state,
+    job_of,
+    on_queue,
+    problem,
+    register,
+    working,
+)
 from tests.until import until
 
 
@@ -134,6 +144,24 @@ async def test_what_was_enqueued_in_python_is_entered_and_settled_with_its_one_j
     assert [job["id"] for job in event["jobs"]] == [enqueued.job_id]
 
 
+async def test_what_was_enqueued_in_python_is_queued_and_may_be_cancelled_before_a_worker_has_it(
+    client: AsyncClient, settings: GatewaySettings, bus: Bus
+) -> None:
+    seen: list[str] = []
+    first, second = [(await bus.enqueue("email.send", MAIL)).job_id for _ in range(2)]
+
+    queued = await client.get(f"/v1/jobs/{first}")
+    other = await client.get(f"/v1/jobs/{first.replace('send', 'audit')}")
+    cancelled = await client.post(f"/v1/jobs/{first}/cancel")
+    async with working(settings, seen):
+        await in_state(client, "succeeded", second)
+
+    assert (queued.status_code, queued.json()["state"]) == (200, "queued")
+    assert other.status_code == 404
+    assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
+    assert seen == ["send m-1"]
+
+
 async def test_a_job_for_later_waits_until_then(
     client: AsyncClient, settings: GatewaySettings, query: Query
 ) -> None:
@@ -244,37 +272,6 @@ async def test_an_event_that_names_a_handler_is_told_to_be_a_job(
     assert problem(answer) == (400, "invalid-event")
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert await count(query) == 0
-
-
-async def test_a_bus_that_is_away_does_not_hold_up_the_jobs_of_its_types(
-    settings: GatewaySettings, redis: RedisClient, query: Query
-) -> None:
-    away = settings.model_copy(
-        update={
-            "buses": "redis+nats",
-            "bus_routes": "*=nats",
-            "nats_url": Secret("nats://127.0.0.1:1"),
-            "sweep_every": timedelta(milliseconds=50),
-        }
-    )
-    async with served(away) as client:
-        mail = {name: MAIL[name] for name in ("to", "subject", "text")}
-        await client.post("/v1/emails", json=mail)
-
-        async def left() -> bool:
-            [row] = await query("SELECT count(*) FROM gateway.events WHERE published_at IS NULL")
-            return row[0] == 1
-
-        await until(left)
-        for _ in range(3):
-            await client.post("/v1/jobs", json=JOB)
-        await on_queue(redis, 3)
-
-        async def marked() -> bool:
-            [row] = await query("SELECT count(*) FROM gateway.events WHERE published_at IS NOT NULL")
-            return row[0] == 3
-
-        await until(marked)
 
 
 async def test_an_id_that_is_a_uuid_is_kept(client: AsyncClient) -> None:

@@ -12,7 +12,7 @@ from gateway.settings import GatewaySettings
 from launcher.servers import RedisServer
 from shared.bus.redis_streams import RedisClient
 from shared.bus.redis_streams import connect as connect_redis
-from shared.contracts import Envelope
+from shared.contracts import HANDLER, Envelope, addressed
 from shared.settings import Secret
 from tests.gateway.door.conftest import Query, served
 from tests.gateway.door.events import ADA, binary, registered, requested
@@ -23,7 +23,7 @@ LATER = timedelta(hours=1)
 
 
 class FakeBus:
-    """Takes everything but the types in `refuses`."""
+    """Takes everything but the types in `refuses`, and but the jobs of handlers in it."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
@@ -32,7 +32,11 @@ class FakeBus:
 
     async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         self.calls += 1
-        taken = [envelope.id for envelope in envelopes if envelope.type not in self.refuses]
+        taken = [
+            envelope.id
+            for envelope in envelopes
+            if envelope.attributes.get(HANDLER, envelope.type) not in self.refuses
+        ]
         self.published += taken
         return {id_: f"fake:{id_}" for id_ in taken}
 
@@ -113,6 +117,33 @@ async def test_a_type_that_its_bus_refuses_does_not_hold_up_the_others(
 
         await until(all_marked)
         assert relay.stuck_types == set()
+
+
+async def test_a_type_that_its_bus_refuses_does_not_hold_up_the_jobs_of_single_handlers(
+    engine: AsyncEngine, query: Query
+) -> None:
+    bus = FakeBus()
+    bus.refuses = {"user.registered"}
+    refused = [registered(n) for n in range(600)]  # more than a page of the sweeper
+    jobs = [addressed(registered(n), "email.send_welcome") for n in range(600, 620)]
+
+    async with Ledger(engine, hand_over=lambda _: None) as ledger:
+        await ledger.accept(refused)
+        await ledger.accept(jobs)
+    async with relaying(engine, bus, sweep_every=SOON) as (relay, ledger):
+
+        async def jobs_are_marked() -> bool:
+            return await unpublished(query) == len(refused)
+
+        await until(jobs_are_marked)
+        assert relay.stuck_types == {"user.registered"}
+        bus.refuses |= {"email.send_welcome"}
+        await ledger.accept([addressed(registered(620), "email.send_welcome")])
+
+        async def both_are_stuck() -> bool:
+            return relay.stuck_types == {"user.registered", "job of email.send_welcome"}
+
+        await until(both_are_stuck)
 
 
 async def test_a_bus_that_is_away_is_not_asked_in_a_spin(engine: AsyncEngine) -> None:
