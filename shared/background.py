@@ -13,7 +13,7 @@ survive the loss of that Redis goes through the gateway's ledger: POST /v1/jobs.
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.requests import HTTPConnection
@@ -107,23 +107,22 @@ JobQueues = Annotated[Queues, Depends(_queues)]
 """For an endpoint that enqueues by itself: later, unique, or to learn what became of it."""
 
 
-def _named(
-    handler: str | Function, given: Event | Mapping[str, Any]
-) -> tuple[str, Event | Mapping[str, Any]]:
+def _named(handler: str | Function, given: object) -> tuple[str, Event | Mapping[str, Any]]:
     """The handler's name, and the event as far as it can be checked here."""
     if not isinstance(given, Event | Mapping):
         raise TypeError(
             f"a job's data travels as JSON, so that each field needs its name; got {type(given).__name__}: "
             "give add_task(handler, to=..., subject=...) or add_task(handler, event)"
         )
+    data = cast("Event | Mapping[str, Any]", given)
     if isinstance(handler, str):
-        return handler, given
+        return handler, data
     registered = handler_of(handler)
     if registered is None:
         what = getattr(handler, "__qualname__", repr(handler))
         raise TypeError(f"{what} is no handler; register it with @handlers.on(...), or give a handler's name")
-    if isinstance(given, Event):
-        if given.type != registered.event_type:
-            raise TypeError(f"{registered.name} works on {registered.event_type}, not on {given.type}")
-        return registered.name, given
-    return registered.name, registered.contract(**given)
+    if not isinstance(data, Event):
+        return registered.name, registered.contract(**data)
+    if data.type != registered.event_type:
+        raise TypeError(f"{registered.name} works on {registered.event_type}, not on {data.type}")
+    return registered.name, data

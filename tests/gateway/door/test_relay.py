@@ -140,10 +140,10 @@ async def test_a_type_that_its_bus_refuses_does_not_hold_up_the_jobs_of_single_h
         bus.refuses |= {"email.send_welcome"}
         await ledger.accept([addressed(registered(620), "email.send_welcome")])
 
-        async def both_are_stuck() -> bool:
-            return relay.stuck_types == {"user.registered", "job of email.send_welcome"}
+        async def its_jobs_are_stuck() -> bool:
+            return "job of email.send_welcome" in relay.stuck_types
 
-        await until(both_are_stuck)
+        await until(its_jobs_are_stuck)
 
 
 async def test_a_bus_that_is_away_is_not_asked_in_a_spin(engine: AsyncEngine) -> None:
