@@ -175,7 +175,7 @@ class Jobs:
                 is_enqueued = await self._reader.is_enqueued(keys.job_id(handler, event_id))
         except UNAVAILABLE:
             raise unavailable("Redis") from None
-        return _queued(registered, event_id) if is_enqueued else None
+        return queued(registered, event_id) if is_enqueued else None
 
 
 def shown(record: JobRecord) -> dict[str, Any]:
