@@ -3,9 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import timedelta
-from typing import Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,28 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from gateway.backlogs import Backlogs
 from gateway.drain import Drain
-from gateway.expiry import Expiry
-from gateway.explainer import Explainer
-from gateway.faults import Faults
-from gateway.group_sweep import GroupSweep
-from gateway.handler_view import HandlerView
 from gateway.idempotency import Idempotency
-from gateway.jobs import Jobs
 from gateway.keys import KeyCheck, refuse_open_routes
-from gateway.ledger import Ledger
 from gateway.limits import BodyLimit
-from gateway.live import LiveJobs
 from gateway.openapi import describe
-from gateway.parts import Parts
 from gateway.problems import Problems, answer_refusal
-from gateway.reconciler import Reconciler
-from gateway.recorder import Recorder
-from gateway.relay import Relay
 from gateway.routes import (
     asyncapi,
     dead,
+    dead_replays,
     direct_jobs,
     emails,
     events,
@@ -49,19 +35,12 @@ from gateway.routes import (
     scale,
     users,
 )
-from gateway.scale import Scale
+from gateway.running import opened
 from gateway.settings import GatewaySettings
-from gateway.streams import StreamSlots
-from gateway.unique import UniqueJobs
 from shared import VERSION
-from shared.bus import Bus, Routes
-from shared.bus.redis_streams import Position, UniqueKeys
-from shared.bus.redis_streams import connect as connect_redis
+from shared.bus import Routes
 from shared.db import connect
-from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
 from shared.telemetry import Metrics, TraceMiddleware, Tracing, configure_tracing, get_logger
-
-_FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
 
 
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
@@ -102,6 +81,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         jobs,
         job_control,
         explain,
+        dead_replays,  # before `dead`, which takes any name below its path for the id of a job
         dead,
         handlers,
         handler_control,
@@ -121,88 +101,9 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncGenerator[None]:
-        """From the first connection to the last; what comes later stands on what came before."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(tracing.close)
-            stack.push_async_callback(engine.dispose)
-            bus = await stack.enter_async_context(
-                Bus.open(settings, tracing=tracing, metrics=metrics, name="gateway")
-            )
-            relay = await stack.enter_async_context(_relay(settings, engine, bus))
-            ledger = await stack.enter_async_context(
-                Ledger(engine, hand_over=relay.take, faults=Faults(settings.trunkline_fault))
-            )
-            redis = connect_redis(settings.redis_url)
-            stack.push_async_callback(redis.aclose)
-            registry, reader, log = Registry(redis), JobReader(redis), JobLog(redis)
-            lookup = Jobs(registry, reader, engine)
-            handler_reader, backlogs = HandlerReader(redis), Backlogs(redis, bus.nats)
-            live = await stack.enter_async_context(LiveJobs(log))
-            drain.on_begin(live.stop)
-            recorder = await stack.enter_async_context(
-                Recorder(log, reader, registry, engine, hand_over=relay.take)
-            )
-            await stack.enter_async_context(GroupSweep(engine, hand_over=relay.take))
-            reconciler = await stack.enter_async_context(
-                Reconciler(
-                    engine,
-                    bus.places,
-                    LostJobs(redis, keep=settings.dead_ttl),
-                    registry,
-                    recorder,
-                    after=settings.reconcile_after,
-                    results_kept=settings.result_ttl,
-                )
-            )
-            await stack.enter_async_context(Expiry(engine))
-            metrics.watch(
-                "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting
-            )
-            metrics.watch(
-                "trunkline_jobs_queued_again",
-                "Jobs whose message a bus had lost, since the start of this process.",
-                lambda: reconciler.queued_again,
-            )
-            app.state.parts = Parts(
-                settings=settings,
-                engine=engine,
-                bus=bus,
-                relay=relay,
-                ledger=ledger,
-                jobs=lookup,
-                live=live,
-                registry=registry,
-                control=JobControl(redis, keep=settings.dead_ttl),
-                handlers=HandlerView(registry, handler_reader),
-                handler_control=HandlerControl(redis),
-                unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
-                scale=Scale(registry, handler_reader, backlogs),
-                explainer=Explainer(
-                    jobs=lookup,
-                    reader=reader,
-                    registry=registry,
-                    handlers=handler_reader,
-                    ledger=ledger,
-                    relay=relay,
-                    backlogs=backlogs,
-                    position=Position(redis),
-                ),
-                stream_slots=StreamSlots(settings.streams_per_key),
-                tracing=tracing,
-                metrics=metrics,
-                drain=drain,
-            )
+        async with opened(settings, engine, tracing=tracing, metrics=metrics, drain=drain) as parts:
+            app.state.parts = parts
             yield
             drain.begin()
 
     return running
-
-
-def _relay(settings: GatewaySettings, engine: AsyncEngine, bus: Bus) -> Relay:
-    return Relay(
-        engine,
-        bus,
-        backlog=settings.relay_backlog,
-        sweep_every=settings.sweep_every,
-        flush_limit=timedelta(seconds=settings.grace.total_seconds() * _FLUSH_SHARE),
-    )

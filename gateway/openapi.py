@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from gateway.keys import GUARDED
 from gateway.problem_kinds import IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INVALID_IDEMPOTENCY_KEY
 from gateway.problems import MEDIA_TYPE, SCHEMA, problem_response
+from gateway.routes.dead_replays import ReplayRequest
 from gateway.routes.direct_jobs import NewJob
 from gateway.routes.emails import NewEmail
 from gateway.routes.groups import NewGroup
@@ -37,7 +38,7 @@ TAGS: Final = [
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
-_BODIES: Final = (NewUser, NewEmail, HandlerChange, NewGroup, NewJob)
+_BODIES: Final = (NewUser, NewEmail, HandlerChange, NewGroup, NewJob, ReplayRequest)
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
     "description": "The answer is that of an earlier request with the same Idempotency-Key.",

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.again import RunAgain
 from gateway.drain import Drain
 from gateway.explainer import Explainer
 from gateway.handler_view import HandlerView
@@ -13,6 +14,8 @@ from gateway.jobs import Jobs
 from gateway.ledger import Ledger
 from gateway.live import LiveJobs
 from gateway.relay import Relay
+from gateway.replaying import Replaying
+from gateway.replays import Replays
 from gateway.scale import Scale
 from gateway.settings import GatewaySettings
 from gateway.streams import StreamSlots
@@ -40,6 +43,9 @@ class Parts:
     unique: UniqueJobs
     scale: Scale
     explainer: Explainer
+    again: RunAgain
+    replays: Replays
+    replaying: Replaying
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -83,6 +89,18 @@ async def _explainer(request: Request) -> Explainer:
     return parts_of(request).explainer
 
 
+async def _again(request: Request) -> RunAgain:
+    return parts_of(request).again
+
+
+async def _replays(request: Request) -> Replays:
+    return parts_of(request).replays
+
+
+async def _replaying(request: Request) -> Replaying:
+    return parts_of(request).replaying
+
+
 async def _registry(request: Request) -> Registry:
     return parts_of(request).registry
 
@@ -103,6 +121,9 @@ HandlerViewDep = Annotated[HandlerView, Depends(_handlers)]
 HandlerControlDep = Annotated[HandlerControl, Depends(_handler_control)]
 ScaleDep = Annotated[Scale, Depends(_scale)]
 ExplainerDep = Annotated[Explainer, Depends(_explainer)]
+RunAgainDep = Annotated[RunAgain, Depends(_again)]
+ReplaysDep = Annotated[Replays, Depends(_replays)]
+ReplayingDep = Annotated[Replaying, Depends(_replaying)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]

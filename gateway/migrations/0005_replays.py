@@ -9,7 +9,8 @@ branch_labels = None
 depends_on = None
 
 # `next_at` is when the next page of a replay is due. Who works on a page sets it as far ahead as a lease, so
-# that one column keeps both the rate and the owner, over the death of a gateway too.
+# that one column keeps both the rate and the owner, over the death of a gateway too. `page` are the jobs that
+# are being queued, `last_at` and `last_id` the place of the last one: who takes over does the same page.
 _REPLAYS = """
 CREATE TABLE gateway.replays (
     id            uuid PRIMARY KEY,
@@ -22,6 +23,7 @@ CREATE TABLE gateway.replays (
     skipped       jsonb NOT NULL DEFAULT '{}',
     last_at       timestamptz,
     last_id       text COLLATE "C",
+    page          text[],
     next_at       timestamptz NOT NULL DEFAULT now(),
     created_at    timestamptz NOT NULL DEFAULT now(),
     finished_at   timestamptz

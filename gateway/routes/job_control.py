@@ -9,13 +9,10 @@ from pydantic import BaseModel
 
 from gateway.jobs import Jobs
 from gateway.keys import Scope, needs
-from gateway.ledger import Ledger
-from gateway.parts import ControlDep, JobsDep, LedgerDep
+from gateway.parts import ControlDep, JobsDep, RunAgainDep
 from gateway.problem_kinds import EVENT_GONE, JOB_NOT_ENDED, JOB_NOT_LIVE, NOT_FOUND
 from gateway.problems import Refused, documented
-from gateway.uuids import as_uuid
 from shared.clock import from_rfc3339
-from shared.contracts import encode_structured
 from shared.jobs import CANCELLING, GONE, State
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.OPERATE)])
@@ -56,19 +53,12 @@ async def cancel_job(job_id: str, jobs: JobsDep, control: ControlDep) -> Respons
     response_model=Ordered,
     responses=documented(NOT_FOUND, JOB_NOT_ENDED, EVENT_GONE),
 )
-async def retry_job(job_id: str, jobs: JobsDep, ledger: LedgerDep, control: ControlDep) -> Response:
+async def retry_job(job_id: str, jobs: JobsDep, again: RunAgainDep) -> Response:
     """Run a dead, cancelled or expired job again: the same event, fresh attempts."""
     job = await _known(job_id, jobs)
     if job["state"] not in _MAY_RUN_AGAIN:
         raise Refused(JOB_NOT_ENDED, f"the job is {job['state']}")
-    state = await control.replay(
-        job["handler"],
-        job["event_id"],
-        event_type=job["event_type"],
-        service=job["service"],
-        max_attempts=job["max_attempts"],
-        event=await _event_of(job, jobs, ledger),
-    )
+    state = await again.queue(job)
     if state == GONE:
         raise Refused(EVENT_GONE, "what came was no event, or nobody has it any more")
     if state != State.QUEUED:
@@ -81,16 +71,6 @@ async def _known(job_id: str, jobs: Jobs) -> dict[str, Any]:
     if job is None:
         raise Refused(NOT_FOUND, f"no job has the id {job_id}")
     return job
-
-
-async def _event_of(job: dict[str, Any], jobs: Jobs, ledger: Ledger) -> bytes:
-    """The job's event as CloudEvents JSON, from the ledger or the dead letter; empty when neither has it."""
-    event_id = as_uuid(job["event_id"])
-    entry = await ledger.find(event_id) if event_id else None
-    if entry is not None:
-        return encode_structured(entry.envelope)
-    letter = await jobs.history.dead_letter(job["id"])
-    return msgspec.json.encode(letter["event"]) if letter and letter["event"] else b""
 
 
 def _due_in(job: dict[str, Any]) -> timedelta:

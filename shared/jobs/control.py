@@ -1,6 +1,10 @@
 """Orders to single jobs, from outside any worker: cancel one, run one again."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
+
+import msgspec
 
 from shared.bus.redis_streams import RedisClient, script
 from shared.jobs import keys
@@ -32,13 +36,26 @@ class JobControl:
         return answer.decode()
 
     async def replay(
-        self, handler: str, event_id: str, *, event_type: str, service: str, max_attempts: int, event: bytes
+        self,
+        handler: str,
+        event_id: str,
+        *,
+        event_type: str,
+        service: str,
+        max_attempts: int,
+        event: bytes = b"",
+        traceparent: str = "",
+        attempts: Sequence[Mapping[str, Any]] = (),
+        replay_id: str = "",
     ) -> str:
         """The state of the job now: `queued`, a state in which nothing ended yet, `succeeded`, or `gone`.
 
-        `event` is its CloudEvents JSON, for a job that Redis has forgotten; empty when unknown.
+        For a job that Redis has forgotten: `event` is its CloudEvents JSON, empty when unknown, `attempts`
+        are the failed ones. With a `replay_id` only a dead job is queued, and only once: asked again, the
+        answer is `queued`, whatever became of the job in between.
         """
         names = [keys.dead(handler), keys.queue(handler), keys.LOG, keys.job(handler, event_id)]
-        arguments = [handler, event_id, event, event_type, service, max_attempts, self._keep_ms]
-        answer = await self._replay(names, arguments)
+        lines = b"\n".join(msgspec.json.encode(attempt) for attempt in attempts)
+        terms = [event_type, service, max_attempts, self._keep_ms, replay_id, traceparent, lines]
+        answer = await self._replay(names, [handler, event_id, event, *terms])
         return answer.decode()

@@ -1,0 +1,145 @@
+"""What a running gateway holds open: settings in, its parts out; closed again in the opposite order."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.again import RunAgain
+from gateway.backlogs import Backlogs
+from gateway.drain import Drain
+from gateway.expiry import Expiry
+from gateway.explainer import Explainer
+from gateway.faults import Faults
+from gateway.group_sweep import GroupSweep
+from gateway.handler_view import HandlerView
+from gateway.jobs import Jobs
+from gateway.ledger import Ledger
+from gateway.live import LiveJobs
+from gateway.parts import Parts
+from gateway.reconciler import Reconciler
+from gateway.recorder import Recorder
+from gateway.relay import Relay
+from gateway.replaying import Replaying
+from gateway.replays import Replays
+from gateway.scale import Scale
+from gateway.settings import GatewaySettings
+from gateway.streams import StreamSlots
+from gateway.unique import UniqueJobs
+from shared.bus import Bus
+from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
+from shared.bus.redis_streams import connect as connect_redis
+from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
+from shared.telemetry import Metrics, Tracing
+
+_FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
+
+
+@asynccontextmanager
+async def opened(
+    settings: GatewaySettings, engine: AsyncEngine, *, tracing: Tracing, metrics: Metrics, drain: Drain
+) -> AsyncGenerator[Parts]:
+    """The parts of the gateway, opened in the order in which they stand on each other."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(tracing.close)
+        stack.push_async_callback(engine.dispose)
+        bus = await stack.enter_async_context(
+            Bus.open(settings, tracing=tracing, metrics=metrics, name="gateway")
+        )
+        relay = await stack.enter_async_context(_relay(settings, engine, bus))
+        ledger = await stack.enter_async_context(
+            Ledger(engine, hand_over=relay.take, faults=Faults(settings.trunkline_fault))
+        )
+        redis = connect_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        registry, reader = Registry(redis), JobReader(redis)
+        jobs = Jobs(registry, reader, engine)
+        handlers, backlogs = HandlerReader(redis), Backlogs(redis, bus.nats)
+        live = await stack.enter_async_context(LiveJobs(JobLog(redis)))
+        drain.on_begin(live.stop)
+        await _follow_up(stack, settings, engine=engine, bus=bus, relay=relay, redis=redis, metrics=metrics)
+        control, replays = JobControl(redis, keep=settings.dead_ttl), Replays(engine)
+        again = RunAgain(control, ledger, jobs.history)
+        replaying = await stack.enter_async_context(Replaying(replays, again, jobs.history, engine))
+        yield Parts(
+            settings=settings,
+            engine=engine,
+            bus=bus,
+            relay=relay,
+            ledger=ledger,
+            jobs=jobs,
+            live=live,
+            registry=registry,
+            control=control,
+            handlers=HandlerView(registry, handlers),
+            handler_control=HandlerControl(redis),
+            unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
+            scale=Scale(registry, handlers, backlogs),
+            explainer=Explainer(
+                jobs=jobs,
+                reader=reader,
+                registry=registry,
+                handlers=handlers,
+                ledger=ledger,
+                relay=relay,
+                backlogs=backlogs,
+                position=Position(redis),
+            ),
+            again=again,
+            replays=replays,
+            replaying=replaying,
+            stream_slots=StreamSlots(settings.streams_per_key),
+            tracing=tracing,
+            metrics=metrics,
+            drain=drain,
+        )
+
+
+async def _follow_up(
+    stack: AsyncExitStack,
+    settings: GatewaySettings,
+    *,
+    engine: AsyncEngine,
+    bus: Bus,
+    relay: Relay,
+    redis: RedisClient,
+    metrics: Metrics,
+) -> None:
+    """The loops that see to it that what was accepted comes to its end, and is known to have."""
+    registry, log = Registry(redis), JobLog(redis)
+    recorder = await stack.enter_async_context(
+        Recorder(log, JobReader(redis), registry, engine, hand_over=relay.take)
+    )
+    await stack.enter_async_context(GroupSweep(engine, hand_over=relay.take))
+    reconciler = await stack.enter_async_context(
+        Reconciler(
+            engine,
+            bus.places,
+            LostJobs(redis, keep=settings.dead_ttl),
+            registry,
+            recorder,
+            after=settings.reconcile_after,
+            results_kept=settings.result_ttl,
+        )
+    )
+    await stack.enter_async_context(Expiry(engine))
+    metrics.watch(
+        "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting
+    )
+    metrics.watch(
+        "trunkline_jobs_queued_again",
+        "Jobs whose message a bus had lost, since the start of this process.",
+        lambda: reconciler.queued_again,
+    )
+
+
+def _relay(settings: GatewaySettings, engine: AsyncEngine, bus: Bus) -> Relay:
+    return Relay(
+        engine,
+        bus,
+        backlog=settings.relay_backlog,
+        sweep_every=settings.sweep_every,
+        flush_limit=timedelta(seconds=settings.grace.total_seconds() * _FLUSH_SHARE),
+    )
