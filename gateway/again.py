@@ -1,5 +1,6 @@
 """A job that ended without success in, the same job in its handler's queue again out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -19,20 +20,33 @@ class RunAgain:
         self._ledger = ledger
         self._history = history
 
+    async def reopen(self, jobs: Iterable[dict[str, Any]]) -> None:
+        """To be done before they are queued: else nobody would look after them, should Redis be lost."""
+        ids = [id_ for job in jobs if (id_ := as_uuid(job["event_id"])) is not None]
+        await self._ledger.reopen(ids)
+
     async def queue(self, job: dict[str, Any], *, replay_id: str = "") -> str:
         """The state of the job now, as JobControl.replay tells it. Harmless to repeat with a `replay_id`."""
-        order: dict[str, Any] = {
-            "event_type": job["event_type"],
-            "service": job["service"],
-            "max_attempts": job["max_attempts"],
-            "replay_id": replay_id,
-        }
-        state = await self._control.replay(job["handler"], job["event_id"], **order)
+        state = await self._order(job, replay_id)
         if state != GONE:
             return state
         event, traceparent = await self._kept_event(job)
-        known = {"event": event, "traceparent": traceparent, "attempts": job["attempts"]}
-        return await self._control.replay(job["handler"], job["event_id"], **order, **known)
+        return await self._order(job, replay_id, event=event, traceparent=traceparent)
+
+    async def _order(
+        self, job: dict[str, Any], replay_id: str, *, event: bytes = b"", traceparent: str = ""
+    ) -> str:
+        return await self._control.replay(
+            job["handler"],
+            job["event_id"],
+            event_type=job["event_type"],
+            service=job["service"],
+            max_attempts=job["max_attempts"],
+            event=event,
+            traceparent=traceparent,
+            attempts=job["attempts"],
+            replay_id=replay_id,
+        )
 
     async def _kept_event(self, job: dict[str, Any]) -> tuple[bytes, str]:
         """The job's event as CloudEvents JSON, and its traceparent; empty when nobody has it."""

@@ -48,6 +48,14 @@ _CAUSED: Final = text("""
     SELECT id::text, type FROM gateway.events WHERE attributes ->> 'causationid' = :id
     ORDER BY accepted_at, id LIMIT 1000
 """)
+# Sorted as in settling: two that change the same events never lock crosswise.
+_REOPEN: Final = text("""
+    WITH settled AS (
+        SELECT id FROM gateway.events
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NOT NULL ORDER BY id FOR UPDATE
+    )
+    UPDATE gateway.events SET settled_at = NULL FROM settled WHERE events.id = settled.id
+""")
 _CHECK: Final = text("SELECT FROM gateway.events LIMIT 1")
 
 
@@ -176,6 +184,12 @@ class Ledger:
         async with self._reads.connect() as connection:
             rows = await connection.execute(_CAUSED, {"id": id_})
             return [{"id": row.id, "type": row.type} for row in rows]
+
+    async def reopen(self, ids: Sequence[str]) -> None:
+        """These events are about to have jobs again that have not ended: they count as settled no more."""
+        if ids:
+            async with self._engine.begin() as connection:
+                await connection.execute(_REOPEN, {"ids": list(ids)})
 
     async def check(self) -> None:
         """Return when the ledger can be read; raises what SQLAlchemy raises when not."""

@@ -129,6 +129,7 @@ class Replaying:
         """What became of each job; None when Redis or Postgres went away: then all of it is done again."""
         outcomes: list[str] = []
         jobs = await self._history.get(page)
+        await self._again.reopen(jobs.values())
         for job_id in page:
             try:
                 outcomes.append(_outcome(await self._again.queue(jobs[job_id], replay_id=replay.id)))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
+    Executable,
     Text,
     and_,
     bindparam,
@@ -123,7 +123,7 @@ def _query(
     handlers: Sequence[HandlerRecord],
     after: Cursor | None,
     limit: int,
-) -> Select[Any]:
+) -> Executable:
     """Each handler's events in their order, as many as a page holds, for so they stand in the index."""
     names = bindparam(None, [handler.name for handler in handlers], ARRAY(TEXT))
     types = bindparam(None, [handler.event_type for handler in handlers], ARRAY(TEXT))

@@ -58,6 +58,7 @@ async def retry_job(job_id: str, jobs: JobsDep, again: RunAgainDep) -> Response:
     job = await _known(job_id, jobs)
     if job["state"] not in _MAY_RUN_AGAIN:
         raise Refused(JOB_NOT_ENDED, f"the job is {job['state']}")
+    await again.reopen([job])
     state = await again.queue(job)
     if state == GONE:
         raise Refused(EVENT_GONE, "what came was no event, or nobody has it any more")

@@ -39,7 +39,7 @@ async def fail(
     """A dead job with this error, recorded."""
     event_id = new_id()
     error = {"type": "RelayBusy", "message": message, "stack": "in deep"}
-    given = {"reason": "exhausted", "error": error, "event": structured(event_id), **fields}
+    given: dict[str, Any] = {"reason": "exhausted", "error": error, "event": structured(event_id), **fields}
     await workers.write(event_id, "dead", handler=handler, **given)
     await recorded(engine, f"{handler}:{event_id}", "dead")
     return f"{handler}:{event_id}"

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.clock import rfc3339
 from tests.gateway.history.stand_in import WELCOME, Workers, recorded, rows
 from tests.gateway.replay.conftest import DEAD_SINCE, Bury, ended, queued
+from tests.until import until
 
 RECORD = "report.record_user"
 
@@ -224,3 +225,24 @@ async def test_who_may_only_read_replays_nothing(client: AsyncClient) -> None:
     shown = await client.get(f"/v1/dead/replays/{done['id']}")
 
     assert (asked.status_code, cancelled.status_code, shown.status_code) == (403, 403, 200)
+
+
+async def test_the_event_of_a_job_that_runs_again_is_not_settled_before_it_has_ended(
+    client: AsyncClient, bury: Bury, workers: Workers, engine: AsyncEngine
+) -> None:
+    await workers.register(WELCOME)
+    [job_id] = await bury(1)
+    event_id = job_id.rpartition(":")[2]
+    settled = "SELECT settled_at IS NOT NULL AS is_settled FROM gateway.events WHERE id = :id"
+
+    async def is_settled() -> bool:
+        found = await rows(engine, settled, id=event_id)
+        return bool(found) and found[0]["is_settled"]
+
+    await until(is_settled)
+    await replay(client, {"all": True})
+    while_queued = await is_settled()
+    await workers.write(event_id, "succeeded")
+    await until(is_settled)
+
+    assert while_queued is False

@@ -21,7 +21,7 @@ from shared.jobs import JobControl
 from tests.conftest import Servers
 from tests.gateway.door.test_process import running
 from tests.gateway.history.stand_in import WELCOME, Workers, away, recorded
-from tests.gateway.replay.conftest import KEYS, Bury, Work, ended, queued, queued_at
+from tests.gateway.replay.conftest import DEAD_SINCE, KEYS, Bury, Work, ended, queued, queued_at
 from tests.until import until
 
 
@@ -207,6 +207,26 @@ async def test_a_job_that_died_again_before_its_page_was_kept_is_not_replayed_ag
 
 
 @pytest.mark.usefixtures("recorder")
+async def test_what_cannot_run_again_is_passed_by_once(
+    bury: Bury, engine: AsyncEngine, redis: Any, replays: Replays, work: Work
+) -> None:
+    gone = await bury(4)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE gateway.jobs SET event = NULL"))
+        await connection.execute(text("DELETE FROM gateway.events"))
+    for job_id in gone:
+        await redis.hdel(f"job:{{{WELCOME}}}:{job_id.rpartition(':')[2]}", "event")
+    [fine] = await bury(1, since=DEAD_SINCE + timedelta(hours=1))
+    asked = await ask(engine, replays, rate=8)
+
+    async with work():
+        done = await over(replays, asked)
+
+    assert await queued(redis) == [fine]
+    assert (done.replayed, done.skipped) == (1, {"event_gone": 4})
+
+
+@pytest.mark.usefixtures("recorder")
 async def test_what_dies_after_a_replay_was_asked_for_is_not_part_of_it(
     bury: Bury, engine: AsyncEngine, redis: Any, replays: Replays, work: Work
 ) -> None:
@@ -273,7 +293,7 @@ async def test_a_replay_survives_the_kill_of_its_gateway(
 
 
 async def test_a_cancelled_replay_stops_and_its_jobs_stay_dead(
-    client: AsyncClient, bury: Bury, redis: Any
+    client: AsyncClient, bury: Bury, engine: AsyncEngine, redis: Any
 ) -> None:
     jobs = await bury(5)
     asked = await client.post("/v1/dead/replay", json={"filter": {"all": True}, "rate": 0.1})
@@ -281,6 +301,7 @@ async def test_a_cancelled_replay_stops_and_its_jobs_stay_dead(
 
     cancelled = await client.post(f"{asked.headers['location']}/cancel")
     again = await client.post(f"{asked.headers['location']}/cancel")
+    await end_leases(engine)
     other = await client.post("/v1/dead/replay", json={"filter": {"ids": jobs[4:]}})
     done = await ended(client, other.headers["location"])
     refused = await client.post(f"{other.headers['location']}/cancel")
