@@ -78,7 +78,8 @@ _EQUAL: Final = {
 
 def conditions(wanted: Filter, *, at: Column[Any]) -> list[ColumnElement[bool]]:
     """All of the filter but its text, as conditions; `at` is the instant that the list is sorted by."""
-    found: list[ColumnElement[bool]] = [
+    found: list[ColumnElement[bool]] = []
+    found += [
         column == value for name, column in _EQUAL.items() if (value := getattr(wanted, name)) is not None
     ]
     if wanted.state is not None:
