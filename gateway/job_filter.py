@@ -79,9 +79,10 @@ _EQUAL: Final = {
 def conditions(wanted: Filter, *, at: Column[Any]) -> list[ColumnElement[bool]]:
     """All of the filter but its text, as conditions; `at` is the instant that the list is sorted by."""
     found: list[ColumnElement[bool]] = []
-    found += [
-        column == value for name, column in _EQUAL.items() if (value := getattr(wanted, name)) is not None
-    ]
+    for name, column in _EQUAL.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            found.append(column == value)
     if wanted.state is not None:
         found.append(is_state(wanted.state))
     if wanted.error is not None:
@@ -112,7 +113,7 @@ def places_of(text: str) -> list[ColumnElement[bool]]:
 
     Whole ids of jobs, events and traces; any part of what a job failed with, upper and lower case alike.
     """
-    places = [JOBS.c.failure.ilike(f"%{_literally(text)}%")]
+    places: list[ColumnElement[bool]] = [JOBS.c.failure.ilike(f"%{_literally(text)}%")]
     if ":" in text:
         places.append(JOBS.c.id == text)
     event_id = uuid_of(text)
