@@ -70,6 +70,7 @@ async def wipe_both(system: System, outside: Outside) -> None:
     await delete_the_stream(system, outside)
 
 
+@pytest.mark.timeout(300)  # it starts a whole system, breaks it, and waits for leases
 @pytest.mark.parametrize(
     ("bus", "wipe"),
     [
