@@ -26,13 +26,13 @@ class Followed:
         async def follow(event: EmailBounced, job: Job) -> None:
             self.ends.append((event, job.group, job.envelope.attributes))
 
-    async def once(self) -> tuple[Event, GroupEnd | None, dict[str, str]]:
+    async def once(self, *, within: float = 20) -> tuple[Event, GroupEnd | None, dict[str, str]]:
         """The one that followed."""
 
         async def followed() -> bool:
             return bool(self.ends)
 
-        await until(followed, within=20, what="what follows the group")
+        await until(followed, within=within, what="what follows the group")
         assert len(self.ends) == 1
         return self.ends[0]
 
