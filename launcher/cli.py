@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import importlib
 import importlib.util
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +38,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class Bus(enum.Enum):
+    """The buses that a drill can be run on."""
+
+    redis = "redis"
+    nats = "nats"
+
+
+class Broken(enum.Enum):
+    """The rules that a drill can be made to work without."""
+
+    nothing = ""
+    fence = "fence"
+
 
 Data = Annotated[Path, typer.Option(help="The folder in which the system keeps everything.")]
 
@@ -102,6 +119,26 @@ def demo(data: Data = DEFAULT) -> None:
     if importlib.util.find_spec("launcher.demo") is None:
         raise CommandMissing("demo", "install Trunkline with its launcher complete")
     raise typer.Exit(importlib.import_module("launcher.demo").main(data))
+
+
+@app.command()
+def drill(
+    *,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long processes are killed.")] = 120,
+    bus: Annotated[Bus, typer.Option(help="The bus that the events take, which is killed, too.")] = Bus.redis,
+    jobs: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 20_000,
+    workers: Annotated[int, typer.Option(min=1, help="How many worker processes.")] = 4,
+    seed: Annotated[int | None, typer.Option(help="Decides who is killed; any when not given.")] = None,
+    breaks: Annotated[
+        Broken, typer.Option("--break", hidden=True, help="A test's tool: work without a rule, and fail.")
+    ] = Broken.nothing,
+) -> None:
+    """Prove on this machine that nothing is lost: kill parts of a system of its own under load."""
+    from launcher.drill.command import drill as run_drill  # noqa: PLC0415 - other commands need not pay for it
+    from launcher.drill.options import DrillOptions  # noqa: PLC0415 - the same
+
+    options = DrillOptions(seconds=seconds, bus=bus.value, jobs=jobs, workers=workers, breaks=breaks.value)
+    raise typer.Exit(run_drill(options if seed is None else replace(options, seed=seed)))
 
 
 def main() -> None:

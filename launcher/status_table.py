@@ -21,7 +21,7 @@ def status_table(status: Status) -> str:
     urls = {"gateway": status.gateway, "monitor": status.monitor, "mail": status.mail}
     shown = [f"{name:<9}{url}" for name, url in urls.items() if url]
     return "\n".join(
-        [f"{status.state} on {status.data} (launcher {status.pid})", "", *_aligned(rows), "", *shown]
+        [f"{status.state} on {status.data} (launcher {status.pid})", "", *aligned(rows), "", *shown]
     )
 
 
@@ -30,7 +30,8 @@ def _row(process: ProcessStatus) -> tuple[str, ...]:
     return (process.name, str(process.pid), process.state, uptime, str(process.restarts))
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

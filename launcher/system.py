@@ -19,7 +19,7 @@ from launcher.process import Command, ignore_line
 from launcher.servers.server import STOP_GRACE
 from launcher.services import Role
 from launcher.state import Record, RunningProcess, State
-from launcher.supervisor import Child
+from launcher.supervisor import Backoff, Child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -46,6 +46,8 @@ class Plan:
     monitor_port: int
     grace: timedelta
     log_format: str
+    backoff: Backoff | None = None
+    """The wait before a process is started again; None is the usual one."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,14 @@ class System:
     def _child(self, program: Program, printer: Callable[[str], None], *, grace: timedelta) -> Child:
         log = LogFile(self._plan.folder.logs() / f"{program.name}.log")
         sink = tee(log.write, printer)
-        return Child(program, sink=sink, say=self._terminal.say, changed=self._publish, grace=grace)
+        return Child(
+            program,
+            sink=sink,
+            say=self._terminal.say,
+            changed=self._publish,
+            grace=grace,
+            backoff=self._plan.backoff,
+        )
 
     def _publish(self) -> None:
         """Tell the files which processes run; called whenever one was started."""

@@ -21,7 +21,7 @@ from faststream.specification import AsyncAPI
 from shared import VERSION
 from shared.bus import Bus, Routes
 from shared.bus.jetstream import NatsConnection
-from shared.bus.redis_streams import UNAVAILABLE, connect
+from shared.bus.redis_streams import UNAVAILABLE, RedisClient, connect
 from shared.bus.subscribers import JetStreamBroker, subscribe_nats, subscribe_redis
 from shared.clock import SystemClock
 from shared.contracts import Event
@@ -47,12 +47,19 @@ class Service(FastStream):
     """One service of the system. Build one in app.py; nothing is opened before it starts."""
 
     def __init__(
-        self, name: str, handlers: Handlers, settings: Settings, *, resources: Resources | None = None
+        self,
+        name: str,
+        handlers: Handlers,
+        settings: Settings,
+        *,
+        resources: Resources | None = None,
+        store: Callable[[RedisClient, Terms], JobStore] = JobStore,
     ) -> None:
         self.name = name
         self.settings = settings
         self.handlers = tuple(handlers)
         self._resources = resources or _nothing
+        self._make_store = store
         self._stack = AsyncExitStack()
         self._worker: Worker | None = None
         self._nats: NatsConnection | None = None
@@ -124,7 +131,7 @@ class Service(FastStream):
             self._nats = NatsConnection(settings.nats_url, name=worker_id)
             await self._nats.open()
             self._stack.push_async_callback(self._nats.close)
-        store = JobStore(
+        store = self._make_store(
             redis,
             Terms(
                 worker=worker_id,

@@ -5,6 +5,7 @@ attributes. Services import from here, never from the files inside.
 """
 
 from shared.contracts.catalogue import Catalogue
+from shared.contracts.drill import DrillRequested
 from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
 from shared.contracts.envelope import (
     DELIVER_AT,
@@ -30,7 +31,7 @@ from shared.contracts.structured import (
     encode_structured,
 )
 
-CATALOGUE = Catalogue(UserRegistered, EmailRequested, EmailSent, EmailBounced)
+CATALOGUE = Catalogue(UserRegistered, EmailRequested, EmailSent, EmailBounced, DrillRequested)
 """Every event type of the system; an event of another type is refused at every door."""
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "UNIQUE_UNTIL",
     "Address",
     "Catalogue",
+    "DrillRequested",
     "EmailBounced",
     "EmailRequested",
     "EmailSent",

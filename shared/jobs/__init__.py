@@ -1,5 +1,6 @@
 """WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
 
+from shared.jobs.backlog import Backlog, backlogs
 from shared.jobs.control import CANCELLING, GONE, JobControl
 from shared.jobs.groups import (
     GROUP_FAILED,
@@ -40,6 +41,7 @@ __all__ = [
     "GROUP_ID",
     "GROUP_SIZE",
     "MEMBERS_MAX",
+    "Backlog",
     "Change",
     "Death",
     "Entry",
@@ -70,6 +72,7 @@ __all__ = [
     "State",
     "TimeLimitExceeded",
     "WorkerRecord",
+    "backlogs",
     "decode_group",
     "handler_of",
     "then_id",
