@@ -4,7 +4,8 @@ import asyncio
 from datetime import timedelta
 
 from shared.jobs import Handlers, Job, Retry
-from tests.conformance.conftest import Asked, Lab, MakeLab, all_of
+from shared.testing import settle
+from tests.conformance.conftest import Answered, Asked, Lab, MakeLab, all_of
 
 
 async def test_events_that_were_published_before_the_first_start_are_not_lost(lab: Lab) -> None:
@@ -105,3 +106,51 @@ async def test_what_does_not_end_within_the_grace_period_is_handed_back_without_
     assert handed_back is not None
     assert (handed_back.state, handed_back.attempt) == ("queued", 0)
     assert (runs, job.attempt, job.attempts) == ([1, 1], 1, [])
+
+
+async def test_a_chain_of_jobs_has_come_to_its_end_when_the_system_has_settled(lab: Lab) -> None:
+    handlers = Handlers("lab")
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> Answered:
+        await asyncio.sleep(0.02)
+        return Answered(n=event.n)
+
+    @handlers.on(Answered)
+    async def hear(event: Answered) -> int:
+        await asyncio.sleep(0.02)
+        return event.n
+
+    async with lab.service(handlers) as service:
+        published = await lab.publish(*(Asked(n=n) for n in range(19)))
+        await settle(service)
+        answers = [await lab.job("lab.answer", envelope.id) for envelope in published]
+        heard = [
+            await lab.job("lab.hear", caused["id"])
+            for job in answers
+            if job is not None
+            for caused in job.caused
+        ]
+
+    assert len(heard) == 19
+    assert all(job is not None and job.state == "succeeded" for job in [*answers, *heard])
+
+
+async def test_a_job_that_lasts_several_leases_is_delivered_once(make_lab: MakeLab) -> None:
+    lab = await make_lab(lease=timedelta(seconds=1))
+    handlers, runs = Handlers("lab"), list[int]()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked, job: Job) -> int:
+        runs.append(job.attempt)
+        await asyncio.sleep(4)
+        return event.n
+
+    # Two services: whoever is silent for a lease loses its jobs to the other.
+    async with lab.service(handlers), lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=9))
+        job = await lab.reaches("succeeded", "lab.answer", asked, within=20)
+        await lab.settles("lab.answer")
+
+    assert runs == [1]
+    assert (job.attempt, job.attempts) == (1, [])
