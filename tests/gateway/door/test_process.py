@@ -1,6 +1,7 @@
 """The gateway as a process of its own: killed, stopped, started with wrong settings."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -111,6 +112,59 @@ async def test_sigterm_lets_requests_end_publishes_what_is_committed_and_exits_w
     assert len(rows) >= len(accepted)
     assert all(row["published_at"] for row in rows)
     assert await redis.xlen("events:user.registered") == len(rows)
+
+
+async def test_every_request_that_is_under_way_at_sigterm_is_answered(environment: dict[str, str]) -> None:
+    async with running(environment) as gateway:
+        port = gateway.client.base_url.port or 0
+        half_sent = [await begin_request(port, f"b-{n}") for n in range(10)]
+
+        gateway.process.send_signal(signal.SIGTERM)
+        await until(lambda: is_refused(port), within=10, what="no new connection is taken")
+        answers = [await end_request(*streams) for streams in half_sent]
+
+        assert await gateway.exit_code() == 0
+
+    assert answers == [b"HTTP/1.1 202 Accepted"] * 10
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+BODY = json.dumps(ADA).encode()
+
+
+async def begin_request(port: int, ce_id: str) -> Streams:
+    """Send the head of a request and wait until the gateway asks for its body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    headers = {
+        "Host": "gateway",
+        **ADMIN,
+        **binary(ce_id=ce_id),
+        "Content-Length": str(len(BODY)),
+        "Expect": "100-continue",
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"POST /v1/events HTTP/1.1\r\n{head}\r\n".encode())
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return reader, writer
+
+
+async def end_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Send the body; the first line of the answer."""
+    writer.write(BODY)
+    async with asyncio.timeout(10):
+        answer = await reader.readline()
+    writer.close()
+    return answer.rstrip()
+
+
+async def is_refused(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
 
 
 @pytest.mark.parametrize(
