@@ -22,10 +22,12 @@ from launcher.drill.chaos import Chaos
 from launcher.drill.evidence import Evidence, fenced
 from launcher.drill.feed import Feed
 from launcher.drill.invariants import Figures, judge
-from launcher.drill.options import plan_of
+from launcher.drill.options import GATEWAY, plan_of
 from launcher.drill.table import report
+from launcher.errors import CommandMissing
 from launcher.logs import Terminal
 from launcher.servers.postgres_home import forget_home
+from launcher.services import installed
 from launcher.system import System
 from shared.db import DatabaseUrl, migrate
 
@@ -44,7 +46,12 @@ _INTERRUPTED = 130
 
 
 def drill(options: DrillOptions) -> int:
-    """0 when every invariant holds, 1 when one does not, 130 when it was interrupted."""
+    """0 when every invariant holds, 1 when one does not, 130 when it was interrupted.
+
+    Raises a LauncherError when it cannot be run to its end.
+    """
+    if not installed((GATEWAY,)):
+        raise CommandMissing("drill", "install Trunkline with its gateway")
     with _folder() as folder:
         try:
             figures = asyncio.run(_drill(options, folder))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BATCHES_A_SECOND = 4
 _LARGEST_BATCH = 500
 _PAUSE_S = 0.1
+_LONGEST_OUTAGE_S = 60.0
 _UNAVAILABLE = 503
 
 
@@ -73,7 +74,8 @@ class Feed:
     async def _post(self, batch: Sequence[Asked]) -> None:
         """Until it is accepted: the same ids each time, so that a repetition does no harm."""
         events = [asked.to_json() for asked in batch]
-        while True:
+        give_up_at = time.monotonic() + _LONGEST_OUTAGE_S
+        while time.monotonic() < give_up_at:
             try:
                 answer = await self._gateway.post(
                     "/v1/events", json=events, headers={"Content-Type": BATCH_TYPE}
@@ -87,3 +89,4 @@ class Feed:
                     raise DrillRefused(f"the gateway answered {answer.status_code}: {answer.text[:300]}")
                 self.repeated += 1
             await asyncio.sleep(_PAUSE_S)
+        raise DrillRefused(f"the gateway took nothing for {_LONGEST_OUTAGE_S:.0f} s")

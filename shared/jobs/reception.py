@@ -317,7 +317,9 @@ class Reception:
             except UNAVAILABLE as error:
                 self._log.warning("job.renew_failed", jobs=len(jobs), error=str(error))
                 continue
-            lost = [event_id for (event_id, _), mine in zip(jobs, kept, strict=True) if not mine]
+            mine = {event_id for (event_id, _), is_mine in zip(jobs, kept, strict=True) if is_mine}
+            # Where a later attempt of a lost job runs here, too, it must not be ended for the older one.
+            lost = [event_id for event_id, _ in jobs if event_id not in mine]
             self._end(lost, self._lost)
 
 

@@ -154,3 +154,30 @@ async def test_a_job_that_lasts_several_leases_is_delivered_once(make_lab: MakeL
 
     assert runs == [1]
     assert (job.attempt, job.attempts) == (1, [])
+
+
+async def test_a_process_that_lost_a_job_and_got_it_again_ends_the_later_attempt(make_lab: MakeLab) -> None:
+    lab = await make_lab(lease=timedelta(seconds=1))
+    handlers, begun, over = Handlers("lab"), asyncio.Event(), asyncio.Event()
+
+    @handlers.on(Asked)
+    async def answer(event: Asked, job: Job) -> str:
+        if job.attempt == 1:
+            begun.set()
+            await over.wait()
+        else:
+            await asyncio.sleep(2)  # longer than it takes to notice that the first attempt lost the job
+            over.set()
+        return f"{event.n} by attempt {job.attempt}"
+
+    async with lab.service(handlers):
+        (asked,) = await lab.publish(Asked(n=9))
+        await asyncio.wait_for(begun.wait(), timeout=5)
+        # As after a pause of the whole process: the job is given away, and comes back to who had it.
+        await lab.redis.hset(f"job:{{lab.answer}}:{asked.id}", "state", "queued")
+        await lab.redis.zrem("running:{lab.answer}", asked.id)
+        await lab.redis.xadd("queue:{lab.answer}", {"job": asked.id})
+        job = await lab.reaches("succeeded", "lab.answer", asked, within=20)
+
+    assert (job.attempt, job.attempts) == (2, [])
+    assert job.to_api()["result"] == "9 by attempt 2"
