@@ -117,13 +117,14 @@ class Recorder:
 
         Jobs that Redis does not know are left as they are. Raises what Redis or Postgres raise when away.
         """
-        # What is read after the newest entry of the log shows that entry's change or a later one.
-        position = position_of(await self._log.last_id())
+        # What is read from now on shows every change that an entry of the log told of before.
+        position = position_of(await self._log.now_id())
         ids = sorted(job_ids)
         records = await self._read(ids)
         views = [View(row_of(record, position), record) for record in records if record is not None]
         for start in range(0, len(views), ROWS_AT_ONCE):
             await self._write(views[start : start + ROWS_AT_ONCE])
+        await self._free(views)
 
     async def lag(self) -> timedelta:
         """How old the oldest change is that no recorder has written."""

@@ -27,7 +27,8 @@ _UNKNOWN: Final = text("""
 """)
 
 _PUBLISHED: Final = text("""
-    UPDATE gateway.events SET published_at = accepted_at WHERE id = ANY(CAST(:ids AS uuid[]))
+    UPDATE gateway.events SET published_at = accepted_at, place = there.place
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:places AS text[])) AS there (id, place) WHERE events.id = there.id
 """)
 
 # Rows are locked in the order of their ids: two recorders that settle the same events never lock crosswise.
@@ -100,7 +101,9 @@ async def enter_unknown(connection: AsyncConnection, records: Collection[JobReco
     envelopes = [envelope for id_ in unknown if (envelope := _envelope(events[id_])) is not None]
     if envelopes:
         entered = await ledger.write(connection, envelopes)
-        await connection.execute(_PUBLISHED, {"ids": [envelope.id for envelope in entered]})
+        places = {id_: place for record in records for id_, place in (record.caused_places or {}).items()}
+        ids = [envelope.id for envelope in entered]
+        await connection.execute(_PUBLISHED, {"ids": ids, "places": [places.get(id_) for id_ in ids]})
 
 
 async def settle(

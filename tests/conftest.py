@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -143,7 +143,7 @@ def database_url(servers: Servers, migrated: str) -> Iterator[str]:
 
 
 @contextmanager
-def own_database(servers: Servers, migrated: str) -> Iterator[str]:
+def own_database(servers: Servers, migrated: str) -> Generator[str]:
     """A migrated database that is dropped afterwards."""
     name = f"test_{uuid4().hex}"
 

@@ -125,13 +125,13 @@ async def _settled(feed: Feed, evidence: Evidence) -> int:
     """
     poisoned, before, moved_at = set[str](), object(), time.monotonic()
     while time.monotonic() - moved_at < _STANDSTILL_S:
-        jobs, backlog = await evidence.jobs(feed.events), await evidence.backlog()
+        jobs, left = await evidence.jobs(feed.events), await evidence.left()
         for job_id in jobs.poisoned:
             await feed.retry(job_id)
         poisoned.update(jobs.poisoned)
-        if jobs.final == len(feed.events) and backlog.is_settled and not jobs.poisoned:
+        if jobs.final == len(feed.events) and left.is_settled and not jobs.poisoned:
             break
-        now = (jobs.states, backlog)
+        now = (jobs.states, left)
         if now != before:
             before, moved_at = now, time.monotonic()
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -148,7 +148,7 @@ async def _figures(state: State, evidence: Evidence, feed: Feed, chaos: Chaos) -
         final=jobs.final,
         effects=effects.written,
         effective_jobs=effects.jobs,
-        backlog=await evidence.backlog(),
+        left=await evidence.left(),
         kills=chaos.kills,
         pauses=chaos.pauses,
         restarts=sum(process.restarts for process in state.processes.values()),

@@ -16,7 +16,7 @@ from shared.bus.redis_streams import UNAVAILABLE, connect
 from shared.contracts import DrillRequested
 from shared.db import DatabaseUrl
 from shared.db import connect as connect_postgres
-from shared.jobs import Backlog, Death, JobReader, State, backlogs
+from shared.jobs import Death, JobReader, OpenWork, State, open_work
 from shared.settings import Secret
 
 if TYPE_CHECKING:
@@ -123,10 +123,10 @@ class Evidence:
         async with self._engine.connect() as connection:
             return Effects(*(await connection.execute(_EFFECTS)).one())
 
-    async def backlog(self) -> Backlog:
+    async def left(self) -> OpenWork:
         """What is still on its way."""
-        (backlog,) = await backlogs(self._redis, [(HANDLER, DrillRequested.type)], self._jetstream)
-        return backlog
+        (left,) = await open_work(self._redis, [(HANDLER, DrillRequested.type)], self._jetstream)
+        return left
 
     async def in_ledger(self, system: SystemState) -> int:
         """The events that the gateway has committed."""

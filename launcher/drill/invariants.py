@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from shared.jobs import Backlog
+    from shared.jobs import OpenWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Figures:
     final: int
     effects: int
     effective_jobs: int
-    backlog: Backlog
+    left: OpenWork
     kills: Mapping[str, int]
     pauses: int
     restarts: int
@@ -51,11 +51,11 @@ class Invariant:
 
 def judge(figures: Figures) -> list[Invariant]:
     """Every invariant, held or not."""
-    jobs, backlog = figures.jobs, figures.backlog
+    jobs, left = figures.jobs, figures.left
     lost = jobs - figures.final
     twice = figures.effects - figures.effective_jobs
     other = figures.final - figures.states.get("succeeded", 0)
-    open_ = backlog.running + backlog.due + backlog.later + backlog.on_redis + backlog.on_nats
+    open_ = left.running + left.due + left.later + left.on_redis + left.on_nats
     return [
         _exactly("events accepted", figures.accepted, jobs, "{} of {} events were accepted"),
         _exactly("  in the ledger", figures.in_ledger, jobs, "{} of {} events are in the ledger"),
@@ -63,7 +63,7 @@ def judge(figures: Figures) -> list[Invariant]:
         _exactly("  ended badly", other, 0, "{} jobs ended as something else than succeeded"),
         _exactly("effects in Postgres", figures.effective_jobs, jobs, "{} of {} jobs had their effect"),
         _exactly("  duplicated", twice, 0, "{} effects are there twice"),
-        _exactly("left in the queues", open_, 0, f"left is {backlog}"),
+        _exactly("left in the queues", open_, 0, f"left is {left}"),
         Invariant(
             "zombies fenced",
             "at least 1",

@@ -1,6 +1,5 @@
 """WHAT BECOMES OF IT: handlers turn events into jobs, with attempts, results, retries and dead letters."""
 
-from shared.jobs.backlog import Backlog, backlogs
 from shared.jobs.control import CANCELLING, GONE, JobControl
 from shared.jobs.groups import (
     GROUP_FAILED,
@@ -20,6 +19,7 @@ from shared.jobs.job import Job
 from shared.jobs.limits import Limits
 from shared.jobs.log import Change, Entry, JobLog
 from shared.jobs.lost import JobStanding, LostJobs
+from shared.jobs.open_work import OpenWork, open_work
 from shared.jobs.outcomes import (
     HardTimeLimitExceeded,
     ProcessDied,
@@ -41,7 +41,6 @@ __all__ = [
     "GROUP_ID",
     "GROUP_SIZE",
     "MEMBERS_MAX",
-    "Backlog",
     "Change",
     "Death",
     "Entry",
@@ -61,6 +60,7 @@ __all__ = [
     "JobStanding",
     "Limits",
     "LostJobs",
+    "OpenWork",
     "OpenedGroup",
     "ProcessDied",
     "Registry",
@@ -72,8 +72,8 @@ __all__ = [
     "State",
     "TimeLimitExceeded",
     "WorkerRecord",
-    "backlogs",
     "decode_group",
     "handler_of",
+    "open_work",
     "then_id",
 ]

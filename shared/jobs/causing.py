@@ -1,8 +1,8 @@
 """What a job causes: its outcome in, the envelopes to publish and what its hash keeps of them out."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Caused:
     group: OpenedGroup | None = None
     whole: bytes = b""
     """The events as a CloudEvents JSON batch."""
+    places: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where each of the events was published."""
 
     @property
     def fields(self) -> list[str | bytes]:
@@ -38,6 +40,7 @@ class Caused:
         if self.events:
             named = [{"id": envelope.id, "type": envelope.type} for envelope in self.events[:NAMED_MAX]]
             fields += ("caused", msgspec.json.encode(named), "caused_events", self.whole)
+            fields += ("caused_places", msgspec.json.encode(self.places))
         if self.group is not None:
             fields += ("group", encode_group(self.group))
         return fields

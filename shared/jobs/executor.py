@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -87,7 +87,7 @@ class Executor:
                     raise asyncio.CancelledError
                 causing = Causing(tracing=self.tracing, clock=self.clock)
                 outcome, caused = await causing.cause(attempt.handler, attempt.envelope, outcome)
-                await self._publish(caused.events)
+                caused = replace(caused, places=await self._publish(caused.events))
                 if outcome.failure is not None:
                     span.fail(outcome.failure.type, outcome.failure.message)
                 ended_as = outcome.state.value
@@ -184,15 +184,17 @@ class Executor:
 
         return tell
 
-    async def _publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Publish what the handler caused; waits for a lost bus."""
+    async def _publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
+        """Publish what the handler caused, and tell where it lies; waits for a lost bus."""
+        places: dict[str, str] = {}
         backoff, missing = _PUBLISH_BACKOFF_S[0], envelopes
         while missing:
-            there = await self.bus.publish(missing)
-            missing = [envelope for envelope in missing if envelope.id not in there]
+            places |= await self.bus.publish(missing)
+            missing = [envelope for envelope in missing if envelope.id not in places]
             if missing:
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 backoff = min(backoff * 2, _PUBLISH_BACKOFF_S[1])
+        return places
 
     def _ending(
         self, attempt: Attempt, outcome: Outcome, caused: Caused, started_ms: int, span: Span

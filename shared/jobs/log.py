@@ -43,6 +43,11 @@ class JobLog:
         newest = await self._redis.xrevrange(keys.LOG, count=1)
         return newest[0][0].decode() if newest else "0-0"
 
+    async def now_id(self) -> str:
+        """The id that an entry written now would have, whatever the log still holds."""
+        seconds, microseconds = await self._redis.time()
+        return f"{seconds * 1000 + microseconds // 1000}-0"
+
     async def join(self, group: str) -> None:
         """Make the group where it is missing; it begins with the oldest entry."""
         try:
@@ -92,7 +97,7 @@ class JobLog:
         """What these jobs caused is recorded: Redis need not keep it as well."""
         pipe = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
-            pipe.hdel(keys.job(*keys.split_job_id(job_id)), "caused_events", "group")
+            pipe.hdel(keys.job(*keys.split_job_id(job_id)), "caused_events", "caused_places", "group")
         await pipe.execute()
 
     async def done(self, group: str, entry_ids: Sequence[str]) -> None:

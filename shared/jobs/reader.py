@@ -40,6 +40,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`id` and `type` of the events that the handler returned; of a group, of its first 1,000."""
     caused_events: bytes | None = None
     """These events whole, as a CloudEvents JSON batch; None once they are recorded."""
+    caused_places: dict[str, str] | None = None
+    """Where these events were published, by id; None once they are recorded."""
     group: bytes | None = None
     """The group that the job opened, for decode_group(); None once it is recorded."""
     reason: str | None
@@ -158,6 +160,7 @@ def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         attempts=[_attempt(line) for line in text.get("attempts", b"").splitlines() if line],
         caused=_json(text, "caused") or [],
         caused_events=text.get("caused_events"),
+        caused_places=_json(text, "caused_places"),
         group=text.get("group"),
         reason=_str(text, "reason"),
         traceparent=_str(text, "traceparent"),

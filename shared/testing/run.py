@@ -4,8 +4,9 @@ The way is the real one: the contract is checked, the handler runs within its ti
 decided by its policy. Only the outer edge is not there: what it causes and tells is kept for the test.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ import msgspec
 
 from shared.bus import Bus
 from shared.contracts import Envelope, Event, WrittenEvent, wrap
-from shared.jobs import Death, Handler, Handlers, State
+from shared.jobs import Death, Handler, Handlers, Job, State
+from shared.jobs.children import Children
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.store import Ending, JobStore
 from shared.jobs.verdict import Outcome
@@ -43,6 +45,8 @@ class Ran:
     """The events that the handler returned."""
     envelopes: tuple[Envelope, ...]
     """The same as they were published."""
+    then: Event | WrittenEvent | None
+    """What follows when all jobs of these have ended, of a handler that returned a Group."""
     error: Mapping[str, str] | None
     """`type`, `message` and `stack` of what went wrong."""
     reason: Death | None
@@ -85,11 +89,13 @@ class Run:
             clock=self.clock,
             worker="test",
             version="test",
+            children=Children(log_level="info", log_format=None),
             arguments={chosen.name: fakes},
         )
-        numbered = Attempt(handler=chosen, envelope=envelope, number=attempt, bus="redis", channel="test")
+        here = _in_this_process(chosen)
+        numbered = Attempt(handler=here, envelope=envelope, number=attempt, bus="redis", channel="test")
         ending = await executor.run(numbered)
-        return self._ran(numbered, ending, bus, store)
+        return self._ran(numbered, ending, executor, bus, store)
 
     def _chosen(self, event_type: str, name: str | None) -> Handler:
         fitting = [
@@ -103,7 +109,14 @@ class Run:
         asked = f"{event_type} and {name}" if name else event_type
         raise TypeError(f"{len(fitting)} handlers fit {asked}, it must be one; there are: {known or 'none'}")
 
-    def _ran(self, attempt: Attempt, ending: Ending, bus: "_KeptBus", store: "_KeptProgress") -> Ran:
+    def _ran(
+        self,
+        attempt: Attempt,
+        ending: Ending,
+        executor: "_KeepingExecutor",
+        bus: "_KeptBus",
+        store: "_KeptProgress",
+    ) -> Ran:
         fields = dict(zip(map(str, ending.fields[::2]), ending.fields[1::2], strict=True))
         result, error, reason = fields.get("result"), fields.get("error"), fields.get("reason")
         state = State(ending.state)
@@ -112,8 +125,9 @@ class Run:
             state=state,
             attempt=attempt.number if ending.counts else attempt.number - 1,
             result=msgspec.json.decode(result) if result else None,
-            caused=tuple(bus.events),
+            caused=tuple(executor.events),
             envelopes=tuple(bus.envelopes),
+            then=executor.then,
             error=msgspec.json.decode(error) if error else None,
             reason=Death(str(reason)) if reason else None,
             due_at=self.now + ending.wait if state is State.RETRYING else None,
@@ -130,16 +144,29 @@ def _check(handler: Handler, fakes: Mapping[str, object]) -> None:
         raise TypeError(f"{handler.name} does not ask for {', '.join(sorted(unknown))}")
 
 
+def _in_this_process(handler: Handler) -> Handler:
+    """The handler as it runs in a test: without a child process."""
+    if handler.isolation == "loop":
+        return handler
+    function = handler.function
+    if not inspect.iscoroutinefunction(function):
+        plain = function
+
+        async def function(event: Event, **arguments: object) -> object:
+            return plain(event, **arguments)
+
+    return replace(handler, isolation="loop", function=function)
+
+
 class _KeptBus(Bus):
     """Takes everything, keeps it."""
 
     def __init__(self) -> None:
-        self.events: list[Event | WrittenEvent] = []
         self.envelopes: list[Envelope] = []
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> set[str]:
+    async def publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         self.envelopes += envelopes
-        return {envelope.id for envelope in envelopes}
+        return {envelope.id: "test" for envelope in envelopes}
 
 
 class _KeptProgress(JobStore):
@@ -154,10 +181,30 @@ class _KeptProgress(JobStore):
         return True
 
 
+@dataclass(frozen=True, kw_only=True)
 class _KeepingExecutor(Executor):
     """Keeps the events as the handler returned them: an envelope has only their JSON."""
 
-    async def _publish(self, attempt: Attempt, outcome: Outcome) -> list[dict[str, str]]:
-        if isinstance(self.bus, _KeptBus):
-            self.bus.events += outcome.events
-        return await super()._publish(attempt, outcome)
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    @property
+    def events(self) -> Sequence[Event | WrittenEvent]:
+        return self.outcomes[-1].events
+
+    @property
+    def then(self) -> Event | WrittenEvent | None:
+        return self.outcomes[-1].then
+
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        outcome = await super()._outcome(attempt)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _job(self, attempt: Attempt) -> Job:
+        def tell_now(done: float, total: float, note: str) -> None:
+            if isinstance(self.store, _KeptProgress):
+                self.store.progress.append(Progress(done, total, note))
+
+        job = super()._job(attempt)
+        job.tell_now = tell_now
+        return job

@@ -9,7 +9,7 @@ from nats.js import JetStreamContext
 
 from shared.bus import Routes
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, connect
-from shared.jobs import Backlog, JobLog, Registry, backlogs
+from shared.jobs import JobLog, OpenWork, Registry, open_work
 from shared.service import Service
 from shared.settings import Settings
 
@@ -19,8 +19,8 @@ _LOOK_EVERY_S = 0.02
 class NotSettled(AssertionError):
     """The system did not settle in time; `left` is what was still there."""
 
-    def __init__(self, left: list[Backlog], within: timedelta, why: str = "") -> None:
-        what = "; ".join(str(backlog) for backlog in left) or why or "jobs that come and go"
+    def __init__(self, left: list[OpenWork], within: timedelta, why: str = "") -> None:
+        what = "; ".join(str(one) for one in left) or why or "jobs that come and go"
         super().__init__(f"not settled within {within.total_seconds():g} s: {what}")
         self.left = tuple(left)
 
@@ -32,7 +32,7 @@ async def settle(system: Service | Settings, *, within: timedelta = timedelta(se
     what a gateway has committed and not published yet. Raises NotSettled.
     """
     settings = system.settings if isinstance(system, Service) else system
-    left: list[Backlog] = []
+    left: list[OpenWork] = []
     why = ""
     try:
         async with AsyncExitStack() as stack, asyncio.timeout(within.total_seconds()):
@@ -61,6 +61,6 @@ async def _jetstream(settings: Settings, stack: AsyncExitStack) -> JetStreamCont
     return client.jetstream()
 
 
-async def _left(redis: RedisClient, jetstream: JetStreamContext | None) -> list[Backlog]:
+async def _left(redis: RedisClient, jetstream: JetStreamContext | None) -> list[OpenWork]:
     handlers = [(record.name, record.event_type) for record in (await Registry(redis).handlers()).values()]
-    return [backlog for backlog in await backlogs(redis, handlers, jetstream) if not backlog.is_settled]
+    return [one for one in await open_work(redis, handlers, jetstream) if not one.is_settled]

@@ -19,7 +19,7 @@ from launcher.drill.invariants import Figures, judge
 from launcher.drill.options import DrillOptions, plan_of
 from shared.contracts import CATALOGUE
 from shared.contracts import envelope as envelope_of
-from shared.jobs import Backlog
+from shared.jobs import OpenWork
 
 LIMIT_S = 300  # a machine that does other things, too, takes its time
 SHORT = ("--seconds", "12", "--jobs", "1000", "--workers", "3", "--seed", "7")
@@ -135,7 +135,7 @@ GOOD = Figures(
     final=10,
     effects=10,
     effective_jobs=10,
-    backlog=Backlog("drill.write", 0, 0, 0, 0, 0),
+    left=OpenWork("drill.write", 0, 0, 0, 0, 0),
     kills={},
     pauses=1,
     restarts=1,
@@ -155,7 +155,7 @@ GOOD = Figures(
         ({"states": {"succeeded": 9, "dead": 1}}, "1 jobs ended as something else than succeeded"),
         ({"effects": 9, "effective_jobs": 9}, "9 of 10 jobs had their effect"),
         ({"effects": 11}, "1 effects are there twice"),
-        ({"backlog": Backlog("drill.write", 0, 0, 0, 2, 0)}, "left is drill.write: 2 on redis"),
+        ({"left": OpenWork("drill.write", 0, 0, 0, 2, 0)}, "left is drill.write: 2 on redis"),
         ({"fenced": 0}, "no zombie was fenced"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from shared.bus.redis_streams import connect
 from shared.clock import rfc3339
 from shared.contracts import Envelope, Event, wrap
-from shared.jobs import HandlerRecord, JobReader, LostJobs, Standing
+from shared.jobs import HandlerRecord, JobReader, JobStanding, LostJobs
 from shared.settings import Secret
 
 HANDLER = HandlerRecord(
@@ -24,7 +24,7 @@ HANDLER = HandlerRecord(
     description="",
     registered_at="",
 )
-UNKNOWN = Standing("", "", is_held=False)
+UNKNOWN = JobStanding("", "", is_held=False)
 HOUR_MS = 3_600_000
 
 
@@ -66,7 +66,7 @@ async def test_a_job_that_nobody_knows_is_queued_once_with_its_event(redis: Any,
     after = await lost.look("lab.answer", [asked.id])
     (job,) = await JobReader(redis).get([f"lab.answer:{asked.id}"])
 
-    assert (before, after) == ([UNKNOWN], [Standing("queued", "", is_held=True)])
+    assert (before, after) == ([UNKNOWN], [JobStanding("queued", "", is_held=True)])
     assert orders == [[True], [False]]
     assert await queue(redis) == [asked.id.encode()]
     assert job is not None
@@ -98,8 +98,8 @@ async def test_a_job_that_was_claimed_meanwhile_is_its_workers(redis: Any, lost:
     (job,) = await JobReader(redis).get([f"lab.answer:{abandoned.id}"])
 
     assert standings == [
-        Standing("running", "EVENTS 7", is_held=True),
-        Standing("running", "EVENTS 7", is_held=False),
+        JobStanding("running", "EVENTS 7", is_held=True),
+        JobStanding("running", "EVENTS 7", is_held=False),
     ]
     assert queued == [False, True]
     assert await queue(redis) == [abandoned.id.encode()]

@@ -36,6 +36,8 @@ async def test_a_chain_of_three_is_shown_link_by_link(house: House) -> None:
         links = [await house.entered(first, settled=True)]
         for _ in range(3):
             links.append(await house.entered(links[-1]["caused"][0]["id"]))
+        async with house.engine.connect() as connection:
+            places = (await connection.execute(text("SELECT place FROM gateway.events"))).scalars().all()
 
     assert [link["type"] for link in links] == [
         "user.registered",
@@ -48,6 +50,8 @@ async def test_a_chain_of_three_is_shown_link_by_link(house: House) -> None:
     assert {link["trace_id"] for link in links} == {links[0]["trace_id"]}
     assert links[-1]["data"] == {"email_id": "m-u-1", "reason": first}
     assert all(link["published_at"] for link in links)
+    assert len(places) == 4
+    assert all(places), "the ledger knows where each of them lies"
     assert (links[-1]["jobs"], links[-1]["caused"]) == ([], [])
 
 

@@ -15,7 +15,7 @@ from shared.bus.redis_streams.wire import stream_of
 from shared.jobs import keys
 
 
-class Backlog(NamedTuple):
+class OpenWork(NamedTuple):
     """The open work of one handler. A job may be counted twice: as a message, and as a job."""
 
     handler: str
@@ -47,22 +47,22 @@ class Backlog(NamedTuple):
         return f"{self.handler}: {open_ or 'nothing'}"
 
 
-async def backlogs(
+async def open_work(
     redis: RedisClient, handlers: Iterable[tuple[str, str]], jetstream: JetStreamContext | None = None
-) -> list[Backlog]:
-    """The backlog of each (handler, event type); raises what the clients raise when a bus is away."""
-    return [await _backlog(redis, name, event_type, jetstream) for name, event_type in handlers]
+) -> list[OpenWork]:
+    """The open work of each (handler, event type); raises what the clients raise when a bus is away."""
+    return [await _open_work_of(redis, name, event_type, jetstream) for name, event_type in handlers]
 
 
-async def _backlog(
+async def _open_work_of(
     redis: RedisClient, name: str, event_type: str, jetstream: JetStreamContext | None
-) -> Backlog:
+) -> OpenWork:
     now_ms = datetime.now(UTC).timestamp() * 1000
     # The messages first: a job that moves on meanwhile is then seen where it went, not overlooked.
     on_nats = await _on_nats(jetstream, name) if jetstream is not None else 0
     on_redis = [await _on_redis(redis, stream, name) for stream in (stream_of(event_type), keys.queue(name))]
     waiting, due = keys.waiting(name), await redis.zcount(keys.waiting(name), "-inf", now_ms)
-    return Backlog(
+    return OpenWork(
         handler=name,
         running=await redis.zcard(keys.running(name)),
         due=due,
