@@ -19,8 +19,8 @@ _LOOK_EVERY_S = 0.02
 class NotSettled(AssertionError):
     """The system did not settle in time; `left` is what was still there."""
 
-    def __init__(self, left: list[OpenWork], within: timedelta, why: str = "") -> None:
-        what = "; ".join(str(one) for one in left) or why or "jobs that come and go"
+    def __init__(self, left: list[OpenWork], within: timedelta, why: str) -> None:
+        what = "; ".join(str(one) for one in left) or why
         super().__init__(f"not settled within {within.total_seconds():g} s: {what}")
         self.left = tuple(left)
 
@@ -33,7 +33,7 @@ async def settle(system: Service | Settings, *, within: timedelta = timedelta(se
     """
     settings = system.settings if isinstance(system, Service) else system
     left: list[OpenWork] = []
-    why = ""
+    why = "no look came to its end"
     try:
         async with AsyncExitStack() as stack, asyncio.timeout(within.total_seconds()):
             redis = connect(settings.redis_url)
@@ -44,6 +44,7 @@ async def settle(system: Service | Settings, *, within: timedelta = timedelta(se
                     before = await JobLog(redis).last_id()
                     left = await _left(redis, jetstream)
                     # Nobody began or ended anything while we looked from one handler to the next.
+                    why = "jobs come and go"
                     if not left and await JobLog(redis).last_id() == before:
                         return
                 except UNAVAILABLE as error:
