@@ -37,6 +37,11 @@ def cancelling(handler: str) -> str:
     return f"cancelling:{{{handler}}}"
 
 
+def suspects(handler: str) -> str:
+    """Hash: a worker's id -> the job that it runs and that would be poison if it died once more."""
+    return f"suspects:{{{handler}}}"
+
+
 def dead(handler: str) -> str:
     """Sorted set: event ids of dead jobs by the instant of their death, in ms."""
     return f"dead:{{{handler}}}"

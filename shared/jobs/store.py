@@ -103,6 +103,7 @@ class JobStore:
             keys.control(handler.name),
             keys.rate(handler.name),
             keys.minute(handler.name),
+            keys.suspects(handler.name),
         ]
         names += [keys.job(handler.name, delivery.event_id) for delivery in deliveries]
         terms = self._terms

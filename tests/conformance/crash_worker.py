@@ -17,6 +17,7 @@ handlers = Handlers("lab")
 async def answer(event: Asked, job: Job) -> dict[str, int]:
     """Take a while, or take the process down, as the event asks for."""
     if event.what == "exit":
+        await asyncio.sleep(event.n / 1000)
         os._exit(1)
     while event.what == "deaf":
         with suppress(asyncio.CancelledError):

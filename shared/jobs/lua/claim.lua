@@ -1,6 +1,6 @@
 -- Decides for a batch of deliveries of one handler which jobs run now, and makes those running.
--- KEYS: running set, waiting set, dead set, log, control hash, rate, prefix of the minutes, then the job hash of
---   each delivery.
+-- KEYS: running set, waiting set, dead set, log, control hash, rate, prefix of the minutes, suspects, then the job
+--   hash of each delivery.
 -- ARGV[1]: msgpack {handler, service, version, worker, max_attempts, lease_ms, dead_ttl_ms, deliveries, cap, rate},
 --   where a delivery is {event_id, token, event, event_type, queued_ms, traceparent, deliver_ms, expires_ms}; ''
 --   and 0 stand for not given. cap and rate are the code's limits; the control hash goes before them.
@@ -15,6 +15,8 @@ local max_attempts, lease_ms, dead_ttl_ms, deliveries = a[5], a[6], a[7], a[8]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local POISON_CRASHES = 3
+local SUSPECTS_WAIT_MS = 1000
+local SUSPECTS_KEPT_S = 86400
 local COUNTS_KEPT_S = 600
 local verdicts, changes = {}, {}
 local started, refused = 0, 0
@@ -82,9 +84,33 @@ local function run(key, event_id, token, attempt)
   return attempt
 end
 
+-- A suspect would be poison if its worker died once more. A worker runs one of them at a time: so who dies of one
+-- does not take the others along, which were in the same hands the times before.
+local function is_crowded(key, event_id)
+  local other = redis.call('HGET', KEYS[8], worker)
+  if not other or other == event_id then return false end
+  local job = redis.call('HMGET', string.sub(key, 1, -#event_id - 1) .. other, 'state', 'worker')
+  return job[1] == 'running' and job[2] == worker
+end
+
+-- A suspect that has to wait for another leaves its worker's hands; its message is done with.
+local function postpone(key, event_id, attempt)
+  redis.call('HSET', key, 'state', 'queued', 'attempt', attempt, 'due_at', now + SUSPECTS_WAIT_MS)
+  redis.call('ZREM', KEYS[1], event_id)
+  redis.call('ZADD', KEYS[2], now + SUSPECTS_WAIT_MS, event_id)
+  changes[#changes + 1] = {event_id, 'queued', attempt}
+  return 0
+end
+
 -- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start.
-local function start(key, event_id, token, attempt, state)
+local function start(key, event_id, token, attempt, state, crashes)
+  local is_suspect = state and crashes >= POISON_CRASHES - 1
+  if is_suspect and is_crowded(key, event_id) then return postpone(key, event_id, attempt - 1) end
   local why, wait_ms = obstacle()
+  if not why and is_suspect then
+    redis.call('HSET', KEYS[8], worker, event_id)
+    redis.call('EXPIRE', KEYS[8], SUSPECTS_KEPT_S)
+  end
   if not why then return run(key, event_id, token, attempt) end
   refused = refused + 1
   if state ~= 'queued' then
@@ -114,10 +140,10 @@ end
 for i = 1, #deliveries do
   local d = deliveries[i]
   local event_id, token, event = d[1], d[2], d[3]
-  local key = KEYS[7 + i]
+  local key = KEYS[8 + i]
   local job = redis.call('HMGET', key, 'state', 'attempt', 'worker', 'token', 'event', 'version', 'started_at',
-    'attempts', 'cancel_requested', 'due_at', 'expires_at')
-  local state, attempt, why, wait_ms = job[1], 0, nil, nil
+    'attempts', 'cancel_requested', 'due_at', 'expires_at', 'crashes')
+  local state, crashes, attempt, why, wait_ms = job[1], tonumber(job[12] or '0'), 0, nil, nil
   if not state then
     if event ~= '' then
       redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
@@ -136,7 +162,7 @@ for i = 1, #deliveries do
     if is_over(tonumber(job[11] or '0')) then
       finish(key, event_id, tonumber(job[2] or '0'), 'expired', 'expired')
     elseif tonumber(job[10] or '0') <= now then
-      attempt, why, wait_ms = start(key, event_id, token, tonumber(job[2] or '0') + 1, state)
+      attempt, why, wait_ms = start(key, event_id, token, tonumber(job[2] or '0') + 1, state, crashes)
     end
   elseif state == 'running' then
     local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
@@ -146,7 +172,7 @@ for i = 1, #deliveries do
       attempt = job[4] == token and -1 or 0
     else
       local next = lost(key, event_id, job)
-      if next then attempt, why, wait_ms = start(key, event_id, token, next, state) end
+      if next then attempt, why, wait_ms = start(key, event_id, token, next, state, crashes + 1) end
     end
   end
   verdicts[i] = {attempt, (attempt > 0 and event == '') and job[5] or '', why, wait_ms}
