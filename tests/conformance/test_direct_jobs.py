@@ -191,8 +191,8 @@ async def test_a_published_event_that_names_a_handler_goes_to_its_queue_alone(la
     event = wrap(Asked(n=1), source="/lab", extensions={HANDLER: "lab.second"})
 
     async with lab.service(handlers):
-        assert await lab.bus.publish([event]) == {event.id}
-        assert await lab.bus.publish([event]) == {event.id}  # as a relay does that is not sure
+        assert set(await lab.bus.publish([event])) == {event.id}
+        assert set(await lab.bus.publish([event])) == {event.id}  # as a relay does that is not sure
         done = await reaches(lab, "succeeded", f"lab.second:{event.id}")
 
     assert seen == [("second", 1)]
@@ -325,7 +325,7 @@ async def test_with_nats_alone_direct_jobs_still_go_through_redis(make_lab: Make
 
     async with lab.service(handlers), Bus.open(lab.settings) as bus:
         enqueued = await bus.enqueue("lab.first", {"n": 1}, unique_key="k")
-        assert await bus.publish([later]) == {later.id}
+        assert set(await bus.publish([later])) == {later.id}
         await reaches(lab, "succeeded", enqueued.job_id)
         await reaches(lab, "succeeded", f"lab.second:{later.id}")
         (asked,) = await lab.publish(Asked(n=3))
