@@ -114,7 +114,7 @@ async def test_a_job_that_no_worker_took_yet_is_queued_since_its_event_was_accep
 @pytest.mark.parametrize(
     "job_id",
     [
-        f"{WELCOME}:0192f0c1-7a3b-7cde-8f01-23456789abcd",
+        f"{WELCOME}:0192f0c1-7a3b-7cde-8f01-23456789ab00",
         f"{WELCOME}:no-uuid",
         "no.handler:0192f0c1-7a3b-7cde-8f01-23456789abcd",
         "email.other_type:0192f0c1-7a3b-7cde-8f01-23456789abcd",
