@@ -16,6 +16,7 @@ from gateway.idempotency import Idempotency
 from gateway.keys import KeyCheck, refuse_open_routes
 from gateway.limits import BodyLimit
 from gateway.openapi import describe
+from gateway.prefer import PreferWait
 from gateway.problems import Problems, answer_refusal
 from gateway.routes import (
     asyncapi,
@@ -67,6 +68,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             Middleware(Problems),
             Middleware(KeyCheck, keys=None if settings.api_auth == "off" else settings.api_keys),
             Middleware(BodyLimit, body_max=settings.body_max),
+            Middleware(PreferWait),
             Middleware(Idempotency, ttl=settings.idempotency_ttl),
         ],
     )

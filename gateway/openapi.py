@@ -39,6 +39,16 @@ TAGS: Final = [
     {"name": "problems", "description": "What each kind of error means."},
 ]
 _BODIES: Final = (NewUser, NewEmail, HandlerChange, NewGroup, NewJob, ReplayRequest)
+_PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=N`: answer when the jobs of what was accepted are final, after N seconds at the "
+    "latest (30 at most); `state` of each is as it is then (RFC 7240).",
+    "schema": {"type": "string"},
+    "example": "wait=5",
+}
+_ACCEPTING: Final = ("/v1/events", "/v1/groups", "/v1/users", "/v1/emails", "/v1/jobs")
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
     "description": "The answer is that of an earlier request with the same Idempotency-Key.",
@@ -116,7 +126,7 @@ def _drop_fastapi_errors(document: dict[str, Any]) -> None:
 
 
 def _document_idempotency(document: dict[str, Any], answers_kept_for: timedelta) -> None:
-    """The middleware is not seen by FastAPI: the header and its problems, for each POST under /v1."""
+    """Middleware is not seen by FastAPI: its headers and problems, for each POST under /v1."""
     header = _idempotency_key(answers_kept_for)
     for path, item in document["paths"].items():
         if not path.startswith(GUARDED) or "post" not in item:
@@ -124,6 +134,8 @@ def _document_idempotency(document: dict[str, Any], answers_kept_for: timedelta)
         operation = item["post"]
         operation["parameters"] = [*operation.get("parameters", ()), header]
         responses: dict[str, Any] = operation["responses"]
+        if path in _ACCEPTING:
+            operation["parameters"].append(_PREFER)
         for status, response in responses.items():
             if status.startswith("2"):
                 response["headers"] = {**response.get("headers", {}), "Idempotent-Replayed": _REPLAYED}

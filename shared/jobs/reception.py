@@ -6,17 +6,15 @@ limit does not let start is held: the messages stay in hand, and are claimed aga
 
 import asyncio
 import time
-from base64 import b64encode
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from shared.bus import Delivery
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.contracts import decode_structured
+from shared.jobs.burial import bury
 from shared.jobs.due import DueJobs
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.finisher import Finisher
@@ -24,10 +22,8 @@ from shared.jobs.handlers import Handler
 from shared.jobs.room import Room
 from shared.jobs.states import State
 from shared.jobs.store import NOT_NOW, Ending, JobStore, Verdict
-from shared.jobs.verdict import failure_of
 from shared.telemetry import get_logger
 
-_RAW_MAX = 256 * 1024
 _REFUSED_PAUSE_S = 0.5
 _OVERDUE_EVERY_S = 1.0
 _LAST_WORD_S = 2.0
@@ -138,7 +134,7 @@ class Reception:
             if delivery.fault is None:
                 events.append(delivery)
             else:
-                await self._bury(delivery)
+                await bury(self.handler, self._store, delivery, delivery.fault)
         if not events:
             return []
         try:
@@ -272,38 +268,6 @@ class Reception:
         instead = asyncio.create_task(work)
         self._running[instead] = (delivery, attempt)
         instead.add_done_callback(self._ended)
-
-    async def _bury(self, delivery: Delivery) -> None:
-        """Keep bytes that are no event as a dead job of this handler, then acknowledge them."""
-        fault = delivery.fault
-        if fault is None:
-            return
-        event_id = str(uuid5(NAMESPACE_URL, f"{delivery.token} {sha256(delivery.raw).hexdigest()}"))
-        failure = failure_of(fault)
-        fields: list[str | bytes] = [
-            "service",
-            self.handler.service,
-            "max_attempts",
-            str(self.handler.retry.attempts),
-            "event_type",
-            self.handler.event_type,
-            "channel",
-            delivery.channel,
-            "raw",
-            b64encode(delivery.raw[:_RAW_MAX]),
-            "error",
-            failure.to_json(),
-        ]
-        try:
-            await self._store.bury(self.handler, event_id, fields)
-        except UNAVAILABLE as error:
-            self._log.warning("job.bury_failed", error=str(error) or repr(error))
-            delivery.intake.forget(delivery)
-            return
-        self._log.error(
-            "job.dead", event_id=event_id, reason="invalid", channel=delivery.channel, error=str(fault)
-        )
-        delivery.intake.ack(delivery)
 
     async def _renew(self) -> None:
         """Hold what runs for another lease, three times a lease."""

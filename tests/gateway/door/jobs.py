@@ -64,7 +64,7 @@ async def register(redis: RedisClient) -> None:
 
 
 @asynccontextmanager
-async def working(settings: GatewaySettings, seen: list[str]) -> AsyncGenerator[None]:
+async def working(settings: GatewaySettings, seen: list[str] | None = None) -> AsyncGenerator[None]:
     """A worker that runs the handlers."""
     service = Service(
         "email",
