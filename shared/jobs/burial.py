@@ -1,4 +1,4 @@
-"""Bytes that are no event: a delivery and its fault in, a dead job with the bytes out; then it is acknowledged."""
+"""Bytes that are no event: a delivery and its fault in, a dead job with the bytes out; then an ack."""
 
 from base64 import b64encode
 from hashlib import sha256
