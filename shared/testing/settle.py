@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from time import monotonic
 
 import nats
 from nats.js import JetStreamContext
@@ -39,7 +40,9 @@ async def settle(system: Service | Settings, *, within: timedelta = timedelta(se
             redis = connect(settings.redis_url)
             stack.push_async_callback(redis.aclose)
             jetstream = await _jetstream(settings, stack)
-            while True:
+            ends_at = monotonic() + within.total_seconds()
+            # The clock is asked as well: a cancellation that falls into a call of redis-py may be lost there.
+            while monotonic() < ends_at:
                 try:
                     before = await JobLog(redis).last_id()
                     left = await _left(redis, jetstream)
@@ -51,7 +54,8 @@ async def settle(system: Service | Settings, *, within: timedelta = timedelta(se
                     why = f"redis is away: {error}"
                 await asyncio.sleep(_LOOK_EVERY_S)
     except TimeoutError:
-        raise NotSettled(left, within, why) from None
+        pass
+    raise NotSettled(left, within, why)
 
 
 async def _jetstream(settings: Settings, stack: AsyncExitStack) -> JetStreamContext | None:

