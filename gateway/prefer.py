@@ -57,9 +57,13 @@ async def _as_it_is_then(messages: "list[Message]", parts: "Parts", limit: timed
     if not links:
         return messages
     document, found = links
-    jobs = await asyncio.gather(*(until_final(parts.jobs, parts.live, link["id"], limit) for link in found))
+    # What was accepted is committed: whatever fails in the wait, Redis away above all, must not hide that.
+    jobs = await asyncio.gather(
+        *(until_final(parts.jobs, parts.live, link["id"], limit) for link in found),
+        return_exceptions=True,
+    )
     for link, job in zip(found, jobs, strict=True):
-        if job is not None:
+        if isinstance(job, dict):
             link["state"] = job["state"]
     answer = msgspec.json.encode(document)
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]

@@ -89,59 +89,62 @@ RUNNING = replace(READY, job=job("running", worker="lab-1"), is_live=True, lease
 RETRYING = job("retrying", error={"type": "Busy", "message": "later", "stack": "..."})
 
 
+CASES: list[tuple[Facts, Code, dict[str, Any]]] = [
+    (replace(READY, job=job("succeeded"), finished_at=NOW), Code.FINISHED, {"state": "succeeded"}),
+    (replace(READY, job=job("dead", reason="exhausted")), Code.FINISHED, {"reason": "exhausted"}),
+    (replace(READY, job=job("cancelled"), finished_at=NOW), Code.CANCELLED, {"finished_at": NOW}),
+    (replace(READY, job=job("expired"), finished_at=NOW), Code.EXPIRED, {"finished_at": NOW}),
+    (RUNNING, Code.RUNNING, {"worker": "lab-1", "attempt": 1, "until": LATER}),
+    (replace(RUNNING, is_cancelling=True), Code.CANCELLING, {"worker": "lab-1"}),
+    (replace(RUNNING, workers=[]), Code.WORKER_SILENT, {"until": LATER}),
+    (replace(RUNNING, lease_until=EARLIER), Code.WORKER_SILENT, {"until": EARLIER}),
+    (replace(READY, event=ledger(settled=True)), Code.EVENT_SETTLED, {"settled_at": EARLIER}),
+    (replace(READY, event=ledger(published=False)), Code.NOT_PUBLISHED, {"bus_is_away": False}),
+    (
+        replace(READY, event=ledger(published=False), bus_is_away=True),
+        Code.NOT_PUBLISHED,
+        {"bus_is_away": True},
+    ),
+    (replace(READY, handler=None, standing=None), Code.HANDLER_UNKNOWN, {"handler": "lab.answer"}),
+    (
+        replace(READY, job=RETRYING, is_live=True, due_at=LATER),
+        Code.WAITING_FOR_RETRY,
+        {"until": LATER, "error": {"type": "Busy", "message": "later"}},
+    ),
+    (replace(READY, job=RETRYING, is_live=True, due_at=EARLIER), Code.WAITING_FOR_RETRY, {}),
+    (replace(READY, is_live=True, due_at=LATER), Code.DELAYED, {"until": LATER}),
+    (replace(READY, workers=[]), Code.NO_WORKER, {"seen_at": EARLIER}),
+    (
+        replace(READY, standing=standing(paused=True, note="moving", since=EARLIER)),
+        Code.PAUSED,
+        {"note": "moving", "since": EARLIER},
+    ),
+    (
+        replace(READY, standing=standing(running=1, concurrency=1)),
+        Code.CONCURRENCY_FULL,
+        {"running": 1, "most": 1},
+    ),
+    (replace(READY, standing=standing(running=2)), Code.WORKERS_BUSY, {"running": 2, "most": 2}),
+    (
+        replace(READY, standing=standing(rate=0.5), next_start_at=LATER),
+        Code.RATE_LIMITED,
+        {"until": LATER, "rate": 0.5},
+    ),
+    (READY, Code.BEHIND, {"before": 2, "is_exact": True}),
+    (replace(READY, place=None, backlog=HandlerBacklog(redis=Backlog(), nats=None)), Code.BUS_AWAY, {}),
+    (
+        replace(READY, place=None, backlog=HandlerBacklog(redis=Backlog(pending=1), nats=Backlog())),
+        Code.IN_HAND,
+        {"pending": 1},
+    ),
+    (replace(READY, place=None, backlog=NOTHING), Code.MESSAGE_GONE, {"published_at": EARLIER}),
+    (replace(READY, job=job("retrying"), is_live=True), Code.UNKNOWN, {"state": "retrying"}),
+]
+
+
 @pytest.mark.parametrize(
     ("facts", "code", "told"),
-    [
-        (replace(READY, job=job("succeeded"), finished_at=NOW), Code.FINISHED, {"state": "succeeded"}),
-        (replace(READY, job=job("dead", reason="exhausted")), Code.FINISHED, {"reason": "exhausted"}),
-        (replace(READY, job=job("cancelled"), finished_at=NOW), Code.CANCELLED, {"finished_at": NOW}),
-        (replace(READY, job=job("expired"), finished_at=NOW), Code.EXPIRED, {"finished_at": NOW}),
-        (RUNNING, Code.RUNNING, {"worker": "lab-1", "attempt": 1, "until": LATER}),
-        (replace(RUNNING, is_cancelling=True), Code.CANCELLING, {"worker": "lab-1"}),
-        (replace(RUNNING, workers=[]), Code.WORKER_SILENT, {"until": LATER}),
-        (replace(RUNNING, lease_until=EARLIER), Code.WORKER_SILENT, {"until": EARLIER}),
-        (replace(READY, event=ledger(settled=True)), Code.EVENT_SETTLED, {"settled_at": EARLIER}),
-        (replace(READY, event=ledger(published=False)), Code.NOT_PUBLISHED, {"bus_is_away": False}),
-        (
-            replace(READY, event=ledger(published=False), bus_is_away=True),
-            Code.NOT_PUBLISHED,
-            {"bus_is_away": True},
-        ),
-        (replace(READY, handler=None, standing=None), Code.HANDLER_UNKNOWN, {"handler": "lab.answer"}),
-        (
-            replace(READY, job=RETRYING, is_live=True, due_at=LATER),
-            Code.WAITING_FOR_RETRY,
-            {"until": LATER, "error": {"type": "Busy", "message": "later"}},
-        ),
-        (replace(READY, job=RETRYING, is_live=True, due_at=EARLIER), Code.WAITING_FOR_RETRY, {}),
-        (replace(READY, is_live=True, due_at=LATER), Code.DELAYED, {"until": LATER}),
-        (replace(READY, workers=[]), Code.NO_WORKER, {"seen_at": EARLIER}),
-        (
-            replace(READY, standing=standing(paused=True, note="moving", since=EARLIER)),
-            Code.PAUSED,
-            {"note": "moving", "since": EARLIER},
-        ),
-        (
-            replace(READY, standing=standing(running=1, concurrency=1)),
-            Code.CONCURRENCY_FULL,
-            {"running": 1, "most": 1},
-        ),
-        (replace(READY, standing=standing(running=2)), Code.WORKERS_BUSY, {"running": 2, "most": 2}),
-        (
-            replace(READY, standing=standing(rate=0.5), next_start_at=LATER),
-            Code.RATE_LIMITED,
-            {"until": LATER, "rate": 0.5},
-        ),
-        (READY, Code.BEHIND, {"before": 2, "is_exact": True}),
-        (replace(READY, place=None, backlog=HandlerBacklog(redis=Backlog(), nats=None)), Code.BUS_AWAY, {}),
-        (
-            replace(READY, place=None, backlog=HandlerBacklog(redis=Backlog(pending=1), nats=Backlog())),
-            Code.IN_HAND,
-            {"pending": 1},
-        ),
-        (replace(READY, place=None, backlog=NOTHING), Code.MESSAGE_GONE, {"published_at": EARLIER}),
-        (replace(READY, job=job("retrying"), is_live=True), Code.UNKNOWN, {"state": "retrying"}),
-    ],
+    CASES,
 )
 def test_each_cause_is_told_with_its_facts(facts: Facts, code: Code, told: dict[str, Any]) -> None:
     first, *_ = causes(facts)
@@ -152,9 +155,7 @@ def test_each_cause_is_told_with_its_facts(facts: Facts, code: Code, told: dict[
 
 
 def test_every_code_has_a_case() -> None:
-    marks = test_each_cause_is_told_with_its_facts.pytestmark  # type: ignore[attr-defined]
-
-    assert {case[1] for case in marks[0].args[1]} == set(Code)
+    assert {code for _, code, _ in CASES} == set(Code)
 
 
 def test_what_is_to_be_removed_first_is_the_cause_and_the_rest_is_told_too() -> None:

@@ -1,9 +1,15 @@
 """`Prefer: wait=N` on requests that are accepted: the answer tells how their jobs ended."""
 
+from pathlib import Path
+
 from httpx import AsyncClient
 
 from gateway.settings import GatewaySettings
+from launcher.servers import RedisServer
 from shared.bus.redis_streams import RedisClient
+from shared.bus.redis_streams import connect as connect_redis
+from shared.settings import Secret
+from tests.gateway.door.conftest import served
 from tests.gateway.door.events import ADA, binary, structured
 from tests.gateway.door.jobs import JOB, MAIL, register, working
 
@@ -46,6 +52,27 @@ async def test_a_wait_that_is_over_answers_with_the_jobs_as_they_are(
 
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=1")
     assert [job["state"] for job in answer.json()["jobs"]] == ["queued"]
+
+
+async def test_what_is_committed_is_answered_so_though_nobody_can_tell_of_its_jobs(
+    settings: GatewaySettings, tmp_path: Path
+) -> None:
+    server = RedisServer(tmp_path / "redis")
+    await server.start()
+    try:
+        there = settings.model_copy(update={"redis_url": Secret(server.url)})
+        redis = connect_redis(there.redis_url)
+        await register(redis)
+        await redis.aclose()
+        async with served(there) as client:
+            before = await client.post("/v1/events", json=ADA, headers=binary(ce_id="a-1"))
+            await server.kill()
+            after = await client.post("/v1/events", json=ADA, headers=binary(ce_id="a-2", prefer="wait=1"))
+    finally:
+        await server.delete()
+
+    assert (before.status_code, len(before.json()["jobs"])) == (202, 1)
+    assert (after.status_code, [job["state"] for job in after.json()["jobs"]]) == (202, ["queued"])
 
 
 async def test_what_is_refused_is_refused_at_once(client: AsyncClient) -> None:
