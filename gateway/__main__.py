@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from gateway.drain import Drain
+from gateway.door.drain import Drain
 from gateway.settings import GatewaySettings
 from shared.errors import SettingsError
 from shared.telemetry import configure_logging, get_logger

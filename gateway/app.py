@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from gateway.drain import Drain
-from gateway.idempotency import Idempotency
-from gateway.keys import KeyCheck, refuse_open_routes
-from gateway.limits import BodyLimit
-from gateway.openapi import describe
-from gateway.prefer import PreferWait
-from gateway.problems import Problems, answer_refusal
+from gateway.door.drain import Drain
+from gateway.door.idempotency import Idempotency
+from gateway.door.keys import KeyCheck, refuse_open_routes
+from gateway.door.limits import BodyLimit
+from gateway.door.openapi import describe
+from gateway.door.prefer import PreferWait
+from gateway.door.problems import Problems, answer_refusal
 from gateway.routes import (
     asyncapi,
     dead,

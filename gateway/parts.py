@@ -6,20 +6,20 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.again import RunAgain
-from gateway.drain import Drain
-from gateway.explainer import Explainer
-from gateway.handler_view import HandlerView
-from gateway.jobs import Jobs
-from gateway.ledger import Ledger
-from gateway.live import LiveJobs
-from gateway.relay import Relay
-from gateway.replaying import Replaying
-from gateway.replays import Replays
-from gateway.scale import Scale
+from gateway.door.drain import Drain
+from gateway.door.streams import StreamSlots
+from gateway.history.jobs import Jobs
+from gateway.history.live import LiveJobs
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.relay import Relay
+from gateway.ledger.unique import UniqueJobs
+from gateway.operations.again import RunAgain
+from gateway.operations.explainer import Explainer
+from gateway.operations.handler_view import HandlerView
+from gateway.operations.replaying import Replaying
+from gateway.operations.replays import Replays
+from gateway.operations.scale import Scale
 from gateway.settings import GatewaySettings
-from gateway.streams import StreamSlots
-from gateway.unique import UniqueJobs
 from shared.bus import Bus
 from shared.jobs import HandlerControl, JobControl, Registry
 from shared.telemetry import Metrics, Tracing

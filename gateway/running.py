@@ -7,27 +7,27 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.again import RunAgain
-from gateway.backlogs import Backlogs
-from gateway.drain import Drain
-from gateway.expiry import Expiry
-from gateway.explainer import Explainer
-from gateway.faults import Faults
-from gateway.group_sweep import GroupSweep
-from gateway.handler_view import HandlerView
-from gateway.jobs import Jobs
-from gateway.ledger import Ledger
-from gateway.live import LiveJobs
+from gateway.door.drain import Drain
+from gateway.door.expiry import Expiry
+from gateway.door.streams import StreamSlots
+from gateway.history.jobs import Jobs
+from gateway.history.live import LiveJobs
+from gateway.ledger.faults import Faults
+from gateway.ledger.group_sweep import GroupSweep
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.reconciler import Reconciler
+from gateway.ledger.recorder import Recorder
+from gateway.ledger.relay import Relay
+from gateway.ledger.unique import UniqueJobs
+from gateway.operations.again import RunAgain
+from gateway.operations.backlogs import Backlogs
+from gateway.operations.explainer import Explainer
+from gateway.operations.handler_view import HandlerView
+from gateway.operations.replaying import Replaying
+from gateway.operations.replays import Replays
+from gateway.operations.scale import Scale
 from gateway.parts import Parts
-from gateway.reconciler import Reconciler
-from gateway.recorder import Recorder
-from gateway.relay import Relay
-from gateway.replaying import Replaying
-from gateway.replays import Replays
-from gateway.scale import Scale
 from gateway.settings import GatewaySettings
-from gateway.streams import StreamSlots
-from gateway.unique import UniqueJobs
 from shared.bus import Bus
 from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis

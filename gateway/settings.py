@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
 from shared.settings import Duration, Secret, Settings
 
 
@@ -38,7 +38,7 @@ class GatewaySettings(Settings):
     idempotency_ttl: Duration = timedelta(days=7)
     """How long the answer to a request with an `Idempotency-Key` is kept and replayed."""
     trunkline_fault: Literal["", "after_commit", "before_commit"] = ""
-    """A test's tool: where the process is to die (gateway/faults.py)."""
+    """A test's tool: where the process is to die (gateway/ledger/faults.py)."""
 
     @model_validator(mode="after")
     def _keys_or_none_wanted(self) -> Self:

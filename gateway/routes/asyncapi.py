@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.asyncapi import describe
-from gateway.pages import json_answer
+from gateway.door.asyncapi import describe
+from gateway.door.pages import json_answer
 from gateway.parts import parts_of
 from shared.bus import Routes
 from shared.contracts import CATALOGUE

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from gateway.job_filter import Cursor, Filter
-from gateway.keys import Scope, needs
-from gateway.pages import Limit, Name, SearchText, json_answer, page_answer, place
+from gateway.door.keys import Scope, needs
+from gateway.door.pages import Limit, Name, SearchText, json_answer, page_answer, place
+from gateway.door.problem_kinds import INVALID, NOT_FOUND
+from gateway.door.problems import Refused, documented
+from gateway.history.job_filter import Cursor, Filter
 from gateway.parts import JobsDep
-from gateway.problem_kinds import INVALID, NOT_FOUND
-from gateway.problems import Refused, documented
 from gateway.routes.jobs import JobBody
 from shared.jobs import Death
 

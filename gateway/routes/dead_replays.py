@@ -5,14 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends, Response, Security, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from gateway.accepted import json_response
-from gateway.dead_set import count_dead
-from gateway.job_filter import LONGEST_TEXT, SHORTEST_TEXT, Cursor, Filter
-from gateway.json_body import documented_body, json_body
-from gateway.keys import Key, Needs, Scope, needs
-from gateway.pages import Limit, json_answer, place
-from gateway.parts import LedgerDep, ReplayingDep, ReplaysDep
-from gateway.problem_kinds import (
+from gateway.door.accepted import json_response
+from gateway.door.json_body import documented_body, json_body
+from gateway.door.keys import Key, Needs, Scope, needs
+from gateway.door.pages import Limit, json_answer, place
+from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     CONFLICT,
     INVALID,
@@ -20,9 +17,12 @@ from gateway.problem_kinds import (
     NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.problems import Refused, documented
-from gateway.replays import Replay
-from gateway.uuids import as_uuid
+from gateway.door.problems import Refused, documented
+from gateway.door.uuids import as_uuid
+from gateway.history.job_filter import LONGEST_TEXT, SHORTEST_TEXT, Cursor, Filter
+from gateway.operations.dead_set import count_dead
+from gateway.operations.replays import Replay
+from gateway.parts import LedgerDep, ReplayingDep, ReplaysDep
 from shared.jobs import Death
 
 router = APIRouter(prefix="/v1/dead", tags=["dead letters"])

@@ -17,12 +17,10 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.accepted import RETRY_AFTER, SOURCE, AcceptedEvent, json_response, of_event
-from gateway.json_body import documented_body, json_body
-from gateway.keys import Scope, needs
-from gateway.ledger import IdTaken
-from gateway.parts import Parts, parts_of
-from gateway.problem_kinds import (
+from gateway.door.accepted import RETRY_AFTER, SOURCE, AcceptedEvent, json_response, of_event
+from gateway.door.json_body import documented_body, json_body
+from gateway.door.keys import Scope, needs
+from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     EVENT_TOO_LARGE,
     ID_TAKEN,
@@ -34,7 +32,9 @@ from gateway.problem_kinds import (
     UNKNOWN_TYPE,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.problems import Refused, documented, of_contract
+from gateway.door.problems import Refused, documented, of_contract
+from gateway.ledger.ledger import IdTaken
+from gateway.parts import Parts, parts_of
 from shared.bus import UNIQUE_FOR, Order, direct_event
 from shared.clock import from_rfc3339
 from shared.contracts import CATALOGUE, Envelope

@@ -6,13 +6,13 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from gateway.accepted import RETRY_AFTER, SOURCE, AcceptedJob, json_response, of_event
-from gateway.email_address import EmailAddress
-from gateway.json_body import documented_body, invalid, json_body
-from gateway.keys import Scope, needs
+from gateway.door.accepted import RETRY_AFTER, SOURCE, AcceptedJob, json_response, of_event
+from gateway.door.email_address import EmailAddress
+from gateway.door.json_body import documented_body, invalid, json_body
+from gateway.door.keys import Scope, needs
+from gateway.door.problem_kinds import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
+from gateway.door.problems import documented
 from gateway.parts import JobsDep, LedgerDep, TracingDep
-from gateway.problem_kinds import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
-from gateway.problems import documented
 from shared.contracts import EmailRequested, new_id, wrap
 
 router = APIRouter(prefix="/v1/emails", tags=["emails"])

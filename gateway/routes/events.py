@@ -10,13 +10,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.accepted import RETRY_AFTER, AcceptedEvent, AcceptedEvents, json_response, of_event
-from gateway.http_events import read_events
-from gateway.jobs import Jobs
-from gateway.keys import Needs, Scope, needs
-from gateway.ledger import Entry, IdTaken, Ledger
-from gateway.parts import JobsDep, LedgerDep, parts_of
-from gateway.problem_kinds import (
+from gateway.door.accepted import RETRY_AFTER, AcceptedEvent, AcceptedEvents, json_response, of_event
+from gateway.door.http_events import read_events
+from gateway.door.keys import Needs, Scope, needs
+from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     EVENT_TOO_LARGE,
     ID_TAKEN,
@@ -26,8 +23,11 @@ from gateway.problem_kinds import (
     UNKNOWN_TYPE,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.problems import Refused, documented
-from gateway.uuids import as_uuid
+from gateway.door.problems import Refused, documented
+from gateway.door.uuids import as_uuid
+from gateway.history.jobs import Jobs
+from gateway.ledger.ledger import Entry, IdTaken, Ledger
+from gateway.parts import JobsDep, LedgerDep, parts_of
 from shared.clock import rfc3339
 from shared.contracts import BATCH_TYPE, CATALOGUE, HANDLER, STRUCTURED_TYPE, Envelope
 from shared.telemetry import Tracing, trace_id_of

@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from gateway.explanation import Cause, Code
-from gateway.keys import Scope, needs
-from gateway.pages import json_answer
+from gateway.door.keys import Scope, needs
+from gateway.door.pages import json_answer
+from gateway.door.problem_kinds import NOT_FOUND
+from gateway.door.problems import Refused, documented
+from gateway.operations.explanation import Cause, Code
 from gateway.parts import ExplainerDep
-from gateway.problem_kinds import NOT_FOUND
-from gateway.problems import Refused, documented
 from shared.clock import rfc3339
 from shared.jobs import State
 

@@ -10,15 +10,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from gateway import groups
-from gateway.accepted import RETRY_AFTER, SOURCE, json_response
-from gateway.groups import GroupState
-from gateway.http_events import check_event
-from gateway.json_body import documented_body, json_body
-from gateway.keys import Scope, needs
-from gateway.ledger import IdTaken
-from gateway.parts import EngineDep, Parts, parts_of
-from gateway.problem_kinds import (
+from gateway.door.accepted import RETRY_AFTER, SOURCE, json_response
+from gateway.door.http_events import check_event
+from gateway.door.json_body import documented_body, json_body
+from gateway.door.keys import Scope, needs
+from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     EVENT_TOO_LARGE,
     ID_TAKEN,
@@ -30,8 +26,12 @@ from gateway.problem_kinds import (
     UNKNOWN_TYPE,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.problems import Refused, documented, of_contract
-from gateway.uuids import as_uuid
+from gateway.door.problems import Refused, documented, of_contract
+from gateway.door.uuids import as_uuid
+from gateway.ledger import groups
+from gateway.ledger.groups import GroupState
+from gateway.ledger.ledger import IdTaken
+from gateway.parts import EngineDep, Parts, parts_of
 from shared.clock import rfc3339
 from shared.contracts import CATALOGUE, DELIVER_AT, EXPIRES_AT, Envelope, envelope, new_id
 from shared.errors import EnvelopeError, Problem

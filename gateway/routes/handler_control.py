@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from gateway.json_body import documented_body, json_body
-from gateway.keys import Scope, needs, principal_of
-from gateway.pages import json_answer
+from gateway.door.json_body import documented_body, json_body
+from gateway.door.keys import Scope, needs, principal_of
+from gateway.door.pages import json_answer
+from gateway.door.problem_kinds import INVALID, MALFORMED_JSON, NOT_FOUND, UNSUPPORTED_MEDIA_TYPE
+from gateway.door.problems import documented
 from gateway.parts import HandlerControlDep, HandlerViewDep
-from gateway.problem_kinds import INVALID, MALFORMED_JSON, NOT_FOUND, UNSUPPORTED_MEDIA_TYPE
-from gateway.problems import documented
 from gateway.routes.handlers import HandlerBody, known
 from shared.jobs.limits import LEAST_RATE, MOST_CONCURRENCY, MOST_RATE
 from shared.telemetry import get_logger

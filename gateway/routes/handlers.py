@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel
 
-from gateway.handler_view import HandlerView
-from gateway.keys import Scope, needs
-from gateway.pages import json_answer
+from gateway.door.keys import Scope, needs
+from gateway.door.pages import json_answer
+from gateway.door.problem_kinds import NOT_FOUND
+from gateway.door.problems import Refused, documented
+from gateway.operations.handler_view import HandlerView
 from gateway.parts import HandlerViewDep, RegistryDep
-from gateway.problem_kinds import NOT_FOUND
-from gateway.problems import Refused, documented
 
 router = APIRouter(prefix="/v1", tags=["handlers"], dependencies=[needs(Scope.READ)])
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.accepted import json_response
-from gateway.away import is_not_migrated
+from gateway.door.accepted import json_response
+from gateway.ledger.away import is_not_migrated
 from gateway.parts import Parts, parts_of
 from shared.errors import BusUnavailable
 from shared.health import NotReady, readiness

@@ -7,11 +7,11 @@ import msgspec
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel
 
-from gateway.jobs import Jobs
-from gateway.keys import Scope, needs
+from gateway.door.keys import Scope, needs
+from gateway.door.problem_kinds import EVENT_GONE, JOB_NOT_ENDED, JOB_NOT_LIVE, NOT_FOUND
+from gateway.door.problems import Refused, documented
+from gateway.history.jobs import Jobs
 from gateway.parts import ControlDep, JobsDep, RunAgainDep
-from gateway.problem_kinds import EVENT_GONE, JOB_NOT_ENDED, JOB_NOT_LIVE, NOT_FOUND
-from gateway.problems import Refused, documented
 from shared.clock import from_rfc3339
 from shared.jobs import CANCELLING, GONE, State
 

@@ -12,14 +12,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from gateway.job_filter import Cursor, Filter
-from gateway.keys import Key, Needs, Scope, needs
-from gateway.pages import Limit, Name, SearchText, page_answer, place
+from gateway.door.keys import Key, Needs, Scope, needs
+from gateway.door.pages import Limit, Name, SearchText, page_answer, place
+from gateway.door.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
+from gateway.door.problems import Refused, documented
+from gateway.door.streams import follow
+from gateway.door.waiting import LONGEST_WAIT, is_final, preferred_wait, until_final
+from gateway.history.job_filter import Cursor, Filter
 from gateway.parts import JobsDep, LiveDep, parts_of
-from gateway.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
-from gateway.problems import Refused, documented
-from gateway.streams import follow
-from gateway.waiting import LONGEST_WAIT, is_final, preferred_wait, until_final
 from shared.clock import from_rfc3339
 from shared.jobs import State
 

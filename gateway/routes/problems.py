@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from gateway.accepted import json_response
-from gateway.problem_kinds import KINDS, NOT_FOUND, Kind
-from gateway.problems import Refused
+from gateway.door.accepted import json_response
+from gateway.door.problem_kinds import KINDS, NOT_FOUND, Kind
+from gateway.door.problems import Refused
 
 router = APIRouter(prefix="/problems", tags=["problems"])
 

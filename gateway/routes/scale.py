@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from gateway.keys import Scope, needs
-from gateway.pages import json_answer
+from gateway.door.keys import Scope, needs
+from gateway.door.pages import json_answer
+from gateway.door.problem_kinds import NOT_FOUND
+from gateway.door.problems import Refused, documented
 from gateway.parts import ScaleDep
-from gateway.problem_kinds import NOT_FOUND
-from gateway.problems import Refused, documented
 
 router = APIRouter(prefix="/v1/scale", tags=["handlers"], dependencies=[needs(Scope.READ)])
 

@@ -8,12 +8,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from starlette.responses import Response
 
-from gateway.accepted import SOURCE, AcceptedJob, json_response, of_event
-from gateway.email_address import EmailAddress
-from gateway.json_body import documented_body, json_body
-from gateway.keys import Scope, needs
-from gateway.parts import EngineDep, JobsDep, LedgerDep, TracingDep
-from gateway.problem_kinds import (
+from gateway.door.accepted import SOURCE, AcceptedJob, json_response, of_event
+from gateway.door.email_address import EmailAddress
+from gateway.door.json_body import documented_body, json_body
+from gateway.door.keys import Scope, needs
+from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     DUPLICATE_EMAIL,
     INVALID,
@@ -21,9 +20,10 @@ from gateway.problem_kinds import (
     NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.problems import Refused, documented
+from gateway.door.problems import Refused, documented
+from gateway.door.uuids import as_uuid
+from gateway.parts import EngineDep, JobsDep, LedgerDep, TracingDep
 from gateway.tables import users
-from gateway.uuids import as_uuid
 from shared.clock import rfc3339
 from shared.contracts import UserRegistered, new_id, wrap
 

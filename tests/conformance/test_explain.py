@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gateway.backlogs import Backlogs
-from gateway.explainer import Explainer
-from gateway.explanation import Cause, Code
-from gateway.jobs import Jobs
-from gateway.ledger import Ledger
-from gateway.relay import Relay
+from gateway.history.jobs import Jobs
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.relay import Relay
+from gateway.operations.backlogs import Backlogs
+from gateway.operations.explainer import Explainer
+from gateway.operations.explanation import Cause, Code
 from shared.bus.jetstream import NatsConnection
 from shared.bus.redis_streams import Position
 from shared.clock import rfc3339

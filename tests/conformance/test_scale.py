@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from gateway.backlogs import Backlogs
-from gateway.scale import NATS_AWAY, Scale
+from gateway.operations.backlogs import Backlogs
+from gateway.operations.scale import NATS_AWAY, Scale
 from shared.bus.jetstream import NatsConnection
 from shared.jobs import HandlerControl, HandlerReader, Handlers, Registry, Retry
 from shared.settings import Secret

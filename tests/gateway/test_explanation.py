@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.backlogs import HandlerBacklog
-from gateway.explanation import Code, Facts, LedgerFacts, QueuePlace, causes
+from gateway.operations.backlogs import HandlerBacklog
+from gateway.operations.explanation import Code, Facts, LedgerFacts, QueuePlace, causes
 from shared.bus import Backlog
 from shared.jobs import HandlerRecord, Limits, Standing, WorkerRecord
 

@@ -13,7 +13,7 @@ import pytest
 from httpx import AsyncClient, ConnectError
 from redis.asyncio import Redis
 
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from launcher.ports import free_port
 from shared.jobs import JobReader, JobRecord

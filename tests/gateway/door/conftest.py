@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.app import create_app
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from shared.bus.redis_streams import RedisClient
 from shared.bus.redis_streams import connect as connect_redis

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from httpx import AsyncClient
 
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from shared.contracts import BATCH_TYPE, STRUCTURED_TYPE
 from shared.settings import Secret

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from httpx import AsyncClient
 
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
 from gateway.settings import GatewaySettings
 from shared.bus.redis_streams import connect as connect_redis
 from shared.settings import Secret

@@ -12,7 +12,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.app import create_app
-from gateway.expiry import Expiry
+from gateway.door.expiry import Expiry
 from gateway.settings import GatewaySettings
 from shared.contracts import BATCH_TYPE, STRUCTURED_TYPE
 from tests.gateway.door.conftest import Query, served

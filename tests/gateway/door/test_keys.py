@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
 
-from gateway.keys import ApiKeys, Scope, needs, refuse_open_routes
+from gateway.door.keys import ApiKeys, Scope, needs, refuse_open_routes
 from gateway.settings import GatewaySettings
 from shared.errors import SettingsError
 from tests.gateway.door.conftest import served

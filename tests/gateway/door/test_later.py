@@ -6,8 +6,8 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.later import AHEAD, held_until
-from gateway.ledger import Ledger
+from gateway.ledger.later import AHEAD, held_until
+from gateway.ledger.ledger import Ledger
 from shared.bus.redis_streams import RedisClient
 from shared.clock import rfc3339
 from shared.contracts import DELIVER_AT, Envelope, UserRegistered, wrap

@@ -6,8 +6,8 @@ from pathlib import Path
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.ledger import Ledger
-from gateway.relay import Publishes, Relay
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.relay import Publishes, Relay
 from gateway.settings import GatewaySettings
 from launcher.servers import RedisServer
 from shared.bus.redis_streams import RedisClient

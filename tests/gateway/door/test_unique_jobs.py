@@ -10,9 +10,9 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.ledger import Ledger
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.unique import UniqueJobs
 from gateway.settings import GatewaySettings
-from gateway.unique import UniqueJobs
 from launcher.servers import RedisServer
 from shared.bus import Bus, Order, direct_event
 from shared.bus.redis_streams import RedisClient, RedisQueues, UniqueKeys

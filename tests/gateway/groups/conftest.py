@@ -11,8 +11,8 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway import ledger
-from gateway.keys import ApiKeys
+from gateway.door.keys import ApiKeys
+from gateway.ledger import ledger
 from gateway.settings import GatewaySettings
 from shared.bus.redis_streams import RedisClient
 from shared.bus.redis_streams import connect as connect_redis

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.recorder import GROUP, Recorder
+from gateway.ledger.recorder import GROUP, Recorder
 from shared.bus.redis_streams import RedisClient
 from shared.contracts import EmailBounced, EmailRequested, EmailSent, UserRegistered, caused_id, new_id
 from shared.jobs import Handlers, Job, JobLog, JobReader, Registry

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.recorder import Recorder
+from gateway.ledger.recorder import Recorder
 from shared.bus.redis_streams import RedisClient
 from shared.contracts import EmailBounced, UserRegistered, encode_structured, new_id, wrap
 from shared.jobs import JobLog, JobReader, OpenedGroup, Registry, then_id

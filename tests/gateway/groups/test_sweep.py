@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway import groups
-from gateway.group_sweep import GroupSweep
-from gateway.groups import GroupEntry, GroupState
-from gateway.settling import settle
+from gateway.ledger import groups
+from gateway.ledger.group_sweep import GroupSweep
+from gateway.ledger.groups import GroupEntry, GroupState
+from gateway.ledger.settling import settle
 from shared.contracts import EmailBounced, Envelope, new_id, wrap
 from shared.jobs import HandlerRecord, then_id
 from tests.gateway.groups.conftest import House, member

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from gateway.handler_view import HandlerView
-from gateway.jobs import Jobs
-from gateway.keys import ApiKeys, KeyCheck
-from gateway.live import LiveJobs
-from gateway.problems import Problems, answer_refusal
-from gateway.recorder import Recorder
+from gateway.door.keys import ApiKeys, KeyCheck
+from gateway.door.problems import Problems, answer_refusal
+from gateway.door.streams import StreamSlots
+from gateway.history.jobs import Jobs
+from gateway.history.live import LiveJobs
+from gateway.ledger.recorder import Recorder
+from gateway.operations.handler_view import HandlerView
 from gateway.routes import asyncapi, dead, handler_control, handlers, jobs
-from gateway.streams import StreamSlots
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
 from shared.jobs import HandlerControl, HandlerReader, JobLog, JobReader, Registry

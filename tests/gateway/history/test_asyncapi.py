@@ -6,7 +6,7 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from httpx import AsyncClient
 
-from gateway.asyncapi import describe
+from gateway.door.asyncapi import describe
 from shared.bus import Routes
 from shared.contracts import CATALOGUE
 from shared.jobs import HandlerRecord

@@ -10,7 +10,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.live import LiveJobs
+from gateway.history.live import LiveJobs
 from shared.contracts import new_id
 from tests.gateway.history.stand_in import WELCOME, Workers, accept, recorded, rows, structured
 from tests.until import until

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.jobs import Jobs
-from gateway.problems import Refused
-from gateway.recorder import Recorder
+from gateway.door.problems import Refused
+from gateway.history.jobs import Jobs
+from gateway.ledger.recorder import Recorder
 from shared.contracts import new_id
 from shared.jobs import JobLog, JobReader, Registry
 from tests.conftest import Servers

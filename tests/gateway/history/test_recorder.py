@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.history_rows import position_of
-from gateway.recorder import GROUP, Recorder
+from gateway.history.history_rows import position_of
+from gateway.ledger.recorder import GROUP, Recorder
 from shared.contracts import new_id
 from shared.jobs import Entry, JobLog, JobReader, Registry
 from tests.conftest import Servers

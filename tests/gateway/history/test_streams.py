@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from httpx import AsyncClient
 
-from gateway.jobs import Jobs
-from gateway.live import LiveJobs
-from gateway.streams import follow
+from gateway.door.streams import follow
+from gateway.history.jobs import Jobs
+from gateway.history.live import LiveJobs
 from shared.contracts import new_id
 from tests.conftest import Servers
 from tests.gateway.history.stand_in import WELCOME, Workers, away

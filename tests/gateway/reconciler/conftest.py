@@ -13,11 +13,11 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.ledger import Ledger
-from gateway.reconciler import Reconciler
-from gateway.recorder import Recorder
-from gateway.registered import RegisteredHandlers
-from gateway.relay import Relay
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.reconciler import Reconciler
+from gateway.ledger.recorder import Recorder
+from gateway.ledger.registered import RegisteredHandlers
+from gateway.ledger.relay import Relay
 from shared.bus import Bus
 from shared.bus.redis_streams import connect as connect_redis
 from shared.contracts import Envelope, Event, wrap

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway import reconciler
-from gateway.later import AHEAD
-from gateway.reconciler import _LOCK
-from gateway.recorder import GROUP
+from gateway.ledger import reconciler
+from gateway.ledger.later import AHEAD
+from gateway.ledger.reconciler import _LOCK
+from gateway.ledger.recorder import GROUP
 from shared.bus import Places
 from shared.bus.jetstream import NatsConnection
 from shared.bus.jetstream.lookup import NatsLookup

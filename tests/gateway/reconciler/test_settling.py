@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from gateway.settling import remember
+from gateway.ledger.settling import remember
 from shared.jobs import Handlers
 from tests.gateway.reconciler.conftest import Asked, House, Other, counting, wait_a_moment
 

@@ -9,13 +9,13 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.again import RunAgain
-from gateway.history import History
-from gateway.keys import ApiKeys
-from gateway.ledger import Ledger
-from gateway.recorder import Recorder
-from gateway.replaying import Replaying
-from gateway.replays import Replays
+from gateway.door.keys import ApiKeys
+from gateway.history.history import History
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.recorder import Recorder
+from gateway.operations.again import RunAgain
+from gateway.operations.replaying import Replaying
+from gateway.operations.replays import Replays
 from gateway.settings import GatewaySettings
 from shared.bus.redis_streams import connect as connect_redis
 from shared.contracts import new_id

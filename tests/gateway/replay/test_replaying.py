@@ -10,12 +10,12 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.again import RunAgain
-from gateway.history import History
-from gateway.job_filter import Filter
-from gateway.ledger import Ledger
-from gateway.replaying import Replaying
-from gateway.replays import Replay, Replays
+from gateway.history.history import History
+from gateway.history.job_filter import Filter
+from gateway.ledger.ledger import Ledger
+from gateway.operations.again import RunAgain
+from gateway.operations.replaying import Replaying
+from gateway.operations.replays import Replay, Replays
 from gateway.settings import GatewaySettings
 from shared.jobs import JobControl
 from tests.conftest import Servers

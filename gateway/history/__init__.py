@@ -1,0 +1,1 @@
+"""Where jobs stand and stood: one job, lists, changes as they happen."""

@@ -1,0 +1,1 @@
+"""What was accepted, until its jobs have ended: committed, published, recorded, settled; found when lost."""

@@ -1,0 +1,86 @@
+"""A service in, how much work there is for its workers out: what an autoscaler needs to know."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from gateway.operations.backlogs import Backlogs, HandlerBacklog
+from shared.jobs import HandlerReader, HandlerRecord, Registry, Standing
+
+_SUMMED: Final = ("lag", "pending", "backlog", "running", "waiting", "due", "dead")
+_RATES: Final = ("started_per_s", "ended_per_s")
+NATS_AWAY: Final = "NATS does not answer: what lies there for this service is not known"
+
+
+class Scale:
+    """Measures services. Raises what Redis raises when it is away: nothing can be said then."""
+
+    def __init__(self, registry: Registry, reader: HandlerReader, backlogs: Backlogs) -> None:
+        self._registry = registry
+        self._reader = reader
+        self._backlogs = backlogs
+
+    async def of(self, service: str) -> dict[str, Any] | None:
+        """The service and its handlers; None when none of its handlers ever announced itself."""
+        records = [one for one in (await self._registry.handlers()).values() if one.service == service]
+        if not records:
+            return None
+        workers = await self._registry.workers()
+        standings = await self._reader.get([record.name for record in records])
+        backlogs = await self._backlogs.of(records)
+        alive = Counter(name for worker in workers for name in worker.handlers)
+        measured = [
+            _measured(*one, alive[one[0].name]) for one in zip(records, standings, backlogs, strict=True)
+        ]
+        is_whole = all(backlog.nats is not None for backlog in backlogs)
+        return {
+            "service": service,
+            "workers": sum(worker.service == service for worker in workers),
+            **_sum(measured),
+            "reason": None if is_whole else NATS_AWAY,
+            "handlers": measured,
+        }
+
+
+def _measured(
+    record: HandlerRecord, standing: Standing, backlogs: HandlerBacklog, workers: int
+) -> dict[str, Any]:
+    backlog, limits = backlogs.all, standing.limits
+    age_s = None
+    if backlog is not None and backlog.oldest_at is not None:
+        age_s = round(max((datetime.now(UTC) - backlog.oldest_at).total_seconds(), 0), 3)
+    return {
+        "name": record.name,
+        "paused": limits.paused,
+        "workers": workers,
+        "backlog": _backlog(standing, backlogs),
+        "lag": backlog.lag if backlog else None,
+        "pending": backlog.pending if backlog else None,
+        "oldest_age_s": age_s,
+        "running": standing.running,
+        "waiting": standing.waiting,
+        "due": standing.due,
+        "dead": standing.dead,
+        "started_per_s": standing.started_per_s,
+        "ended_per_s": standing.ended_per_s,
+    }
+
+
+def _backlog(standing: Standing, backlogs: HandlerBacklog) -> int | None:
+    """Work for which a worker is needed: more workers do not help a handler that is paused."""
+    if standing.limits.paused:
+        return standing.running
+    backlog = backlogs.all
+    return backlog.lag + backlog.pending + standing.due if backlog is not None else None
+
+
+def _sum(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One unknown part makes a sum unknown: too small a number would send workers home."""
+    sums: dict[str, Any] = {
+        name: None if any(one[name] is None for one in measured) else sum(one[name] for one in measured)
+        for name in _SUMMED
+    }
+    ages = [one["oldest_age_s"] for one in measured if one["oldest_age_s"] is not None]
+    rates = {name: round(sum(one[name] for one in measured), 3) for name in _RATES}
+    return {**sums, "oldest_age_s": max(ages, default=None), **rates}
