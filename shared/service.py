@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import uvloop
@@ -39,6 +39,14 @@ from shared.telemetry import LoopWatch, Metrics, Tracing, configure_logging, con
 # FastStream takes None for silence, though the type says otherwise; our own lines tell more.
 _SILENT: Any = None
 
+
+class Host(NamedTuple):
+    """The program that a hosted service works in: it has logging, traces, metrics and health of its own."""
+
+    tracing: Tracing
+    metrics: Metrics
+
+
 Resources = Callable[[Tracing], AbstractAsyncContextManager[tuple[object, ...]]]
 """Opens what the handlers ask for: a mailer, a database; closed after the last job has ended."""
 
@@ -64,6 +72,7 @@ class Service(FastStream):
         self._worker: Worker | None = None
         self._nats: NatsConnection | None = None
         self._takes_jobs = False
+        self._host: Host | None = None
         self._arguments: dict[str, Mapping[str, Any]] = {}
         routes = Routes.parse(settings.bus_routes, settings.buses)
         redis_broker = RedisBroker(settings.redis_url.get_secret_value(), logger=_SILENT)
@@ -94,6 +103,15 @@ class Service(FastStream):
         except UNAVAILABLE as error:
             sys.exit(_complain(self.name, f"REDIS_URL: no answer at the start: {error}", code=1))
 
+    async def start_within(self, host: Host) -> None:
+        """Take jobs inside another program, until stop(); what opening raises leaves nothing open."""
+        self._host = host
+        try:
+            await self.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
     async def _run_to_the_end(self) -> None:
         await self.run()
         if self._worker is not None and (abandoned := self._worker.abandoned):
@@ -105,13 +123,7 @@ class Service(FastStream):
         """Open everything that does not depend on the brokers, in the order of need."""
         settings = self.settings
         worker_id = f"{self.name}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-        configure_logging(self.name, level=settings.log_level, format=settings.log_format)
-        watch = LoopWatch(settings.loop_blocked_after)
-        await watch.start()
-        self._stack.push_async_callback(watch.stop)
-        tracing = configure_tracing(self.name, VERSION, worker_id)
-        self._stack.push_async_callback(tracing.close)
-        metrics = Metrics(service=self.name, version=VERSION)
+        tracing, metrics = self._host or await self._own_process(worker_id)
         bus = await self._stack.enter_async_context(
             Bus.open(settings, tracing=tracing, metrics=metrics, name=self.name)
         )
@@ -169,22 +181,35 @@ class Service(FastStream):
             executor=executor,
         )
         await self._worker.start()
-        health = HealthServer(
-            settings.metrics_port,
-            {"bus": bus.check, "handlers": self._check},
-            metrics,
-            host=settings.metrics_host,
-        )
-        await health.start()
-        self._stack.push_async_callback(health.stop)
+        if self._host is None:
+            health = HealthServer(
+                settings.metrics_port,
+                {"bus": bus.check, "handlers": self._check},
+                metrics,
+                host=settings.metrics_host,
+            )
+            await health.start()
+            self._stack.push_async_callback(health.stop)
+
+    async def _own_process(self, worker_id: str) -> Host:
+        """What a service sets up for the process that is its own."""
+        settings = self.settings
+        configure_logging(self.name, level=settings.log_level, format=settings.log_format)
+        watch = LoopWatch(settings.loop_blocked_after)
+        await watch.start()
+        self._stack.push_async_callback(watch.stop)
+        tracing = configure_tracing(self.name, VERSION, worker_id)
+        self._stack.push_async_callback(tracing.close)
+        return Host(tracing, Metrics(service=self.name, version=VERSION))
 
     async def _ready(self) -> None:
         await self._started().announce()
         self._takes_jobs = True
-        # What lives now lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        if self._host is None:
+            # What lives now lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
         get_logger().info("service.ready", handlers=[handler.name for handler in self.handlers])
 
     async def _check(self) -> None:

@@ -6,7 +6,7 @@ attributes. Services import from here, never from the files inside.
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.drill import DrillRequested
-from shared.contracts.email import EmailBounced, EmailRequested, EmailSent
+from shared.contracts.email import Attachment, EmailBounced, EmailRequested, EmailSent
 from shared.contracts.envelope import (
     DELIVER_AT,
     EXPIRES_AT,
@@ -20,9 +20,39 @@ from shared.contracts.envelope import (
     new_id,
     wrap,
 )
-from shared.contracts.event import Address, EntityId, Event, WrittenEvent
-from shared.contracts.gateway import UserRegistered
+from shared.contracts.event import (
+    Address,
+    EntityId,
+    Event,
+    FileName,
+    MediaType,
+    Name,
+    ObjectKey,
+    WrittenEvent,
+)
+from shared.contracts.file import Artifact, FileProcessed, FileRejected
+from shared.contracts.gateway import (
+    FileUploaded,
+    GoodsReceived,
+    OrderCreated,
+    OrderItem,
+    ReportFormat,
+    ReportKind,
+    ReportRequested,
+    Sku,
+    UserRegistered,
+)
 from shared.contracts.headers import decode_header, encode_header
+from shared.contracts.inventory import (
+    InventoryChanged,
+    InventoryRejected,
+    InventoryReserved,
+    Shortage,
+    StockLine,
+    WarehouseNotified,
+)
+from shared.contracts.report import ReportFailed, ReportReady
+from shared.contracts.scheduler import CleanupDue, DailyReportDue, HealthCheckDue, Tick, WeeklyReportDue
 from shared.contracts.structured import (
     BATCH_TYPE,
     STRUCTURED_TYPE,
@@ -31,7 +61,29 @@ from shared.contracts.structured import (
     encode_structured,
 )
 
-CATALOGUE = Catalogue(UserRegistered, EmailRequested, EmailSent, EmailBounced, DrillRequested)
+CATALOGUE = Catalogue(
+    UserRegistered,
+    OrderCreated,
+    InventoryReserved,
+    InventoryRejected,
+    GoodsReceived,
+    InventoryChanged,
+    WarehouseNotified,
+    EmailRequested,
+    EmailSent,
+    EmailBounced,
+    FileUploaded,
+    FileProcessed,
+    FileRejected,
+    ReportRequested,
+    ReportReady,
+    ReportFailed,
+    CleanupDue,
+    DailyReportDue,
+    WeeklyReportDue,
+    HealthCheckDue,
+    DrillRequested,
+)
 """Every event type of the system; an event of another type is refused at every door."""
 
 __all__ = [
@@ -44,7 +96,11 @@ __all__ = [
     "UNIQUE_KEY",
     "UNIQUE_UNTIL",
     "Address",
+    "Artifact",
+    "Attachment",
     "Catalogue",
+    "CleanupDue",
+    "DailyReportDue",
     "DrillRequested",
     "EmailBounced",
     "EmailRequested",
@@ -52,7 +108,32 @@ __all__ = [
     "EntityId",
     "Envelope",
     "Event",
+    "FileName",
+    "FileProcessed",
+    "FileRejected",
+    "FileUploaded",
+    "GoodsReceived",
+    "HealthCheckDue",
+    "InventoryChanged",
+    "InventoryRejected",
+    "InventoryReserved",
+    "MediaType",
+    "Name",
+    "ObjectKey",
+    "OrderCreated",
+    "OrderItem",
+    "ReportFailed",
+    "ReportFormat",
+    "ReportKind",
+    "ReportReady",
+    "ReportRequested",
+    "Shortage",
+    "Sku",
+    "StockLine",
+    "Tick",
     "UserRegistered",
+    "WarehouseNotified",
+    "WeeklyReportDue",
     "WrittenEvent",
     "addressed",
     "caused_id",

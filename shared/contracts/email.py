@@ -4,13 +4,22 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared.contracts.event import Address, EntityId, Event, Line
+from shared.contracts.event import Address, EntityId, Event, FileName, Line, MediaType, ObjectKey, Part
 
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The name of a template of the email service: lower case, no path."""
 
 FieldText = Annotated[str, StringConstraints(max_length=10_000)]
 Body = Annotated[str, StringConstraints(min_length=1, max_length=200_000)]
+
+
+class Attachment(Part):
+    """A file of the object store that goes along with a mail."""
+
+    key: ObjectKey
+    name: FileName
+    """What the recipient sees."""
+    media_type: MediaType
 
 
 class EmailRequested(Event):
@@ -25,6 +34,7 @@ class EmailRequested(Event):
     subject: Line | None = None
     text: Body | None = None
     html: Body | None = None
+    attachments: list[Attachment] = Field(default_factory=list, max_length=10)
 
     @model_validator(mode="after")
     def _one_kind_of_content(self) -> Self:

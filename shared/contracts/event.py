@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class Event(BaseModel):
@@ -15,6 +15,12 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     type: ClassVar[str]
+
+
+class Part(BaseModel):
+    """A part of an event's data: an item of an order, a line of a list."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
 class WrittenEvent(NamedTuple):
@@ -56,3 +62,28 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=998, pattern=r"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """The name of a person or a thing, on one line."""
+
+MediaType = Annotated[
+    str,
+    StringConstraints(
+        max_length=200, pattern=r"^[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*( *;[^\x00-\x1f\x7f]*)?$"
+    ),
+]
+"""`text/csv`, `text/csv; charset=utf-8`."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""In lower case hexadecimal digits."""
+
+SizeBytes = Annotated[int, Field(ge=0)]
+
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]*$"),
+]
+"""One segment of a path: no slash of either kind, no dot at its beginning."""
+
+ObjectKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=500, pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*$"),
+]
+"""Where something lies in the object store: segments of letters, digits, `.`, `_`, `-`, with `/` between."""

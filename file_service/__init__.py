@@ -1,0 +1,1 @@
+"""Uploaded files in; profiles, thumbnails and other artifacts out."""

@@ -1,0 +1,1 @@
+"""Orders in; stock set aside or the order refused, and the warehouse told."""

@@ -1,0 +1,1 @@
+"""Schedules in; an event at each of their ticks out, once."""
