@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.door.drain import Drain
 from gateway.door.expiry import Expiry
 from gateway.door.streams import StreamSlots
+from gateway.handlers import handlers
 from gateway.history.jobs import Jobs
 from gateway.history.live import LiveJobs
 from gateway.ledger.faults import Faults
@@ -31,7 +32,9 @@ from gateway.settings import GatewaySettings
 from shared.bus import Bus
 from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
+from shared.hosted import Hosted
 from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
+from shared.service import Service
 from shared.telemetry import Metrics, Tracing
 
 _FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
@@ -56,13 +59,15 @@ async def opened(
         stack.push_async_callback(redis.aclose)
         registry, reader = Registry(redis), JobReader(redis)
         jobs = Jobs(registry, reader, engine)
-        handlers, backlogs = HandlerReader(redis), Backlogs(redis, bus.nats)
+        standings, backlogs = HandlerReader(redis), Backlogs(redis, bus.nats)
         live = await stack.enter_async_context(LiveJobs(JobLog(redis)))
         drain.on_begin(live.stop)
         await _follow_up(stack, settings, engine=engine, bus=bus, relay=relay, redis=redis, metrics=metrics)
         control, replays = JobControl(redis, keep=settings.dead_ttl), Replays(engine)
         again = RunAgain(control, ledger, jobs.history)
         replaying = await stack.enter_async_context(Replaying(replays, again, jobs.history, engine))
+        if tuple(handlers):
+            await stack.enter_async_context(_consumer(settings, engine, tracing=tracing, metrics=metrics))
         yield Parts(
             settings=settings,
             engine=engine,
@@ -73,15 +78,15 @@ async def opened(
             live=live,
             registry=registry,
             control=control,
-            handlers=HandlerView(registry, handlers),
+            handlers=HandlerView(registry, standings),
             handler_control=HandlerControl(redis),
             unique=UniqueJobs(UniqueKeys(redis), ledger, engine),
-            scale=Scale(registry, handlers, backlogs),
+            scale=Scale(registry, standings, backlogs),
             explainer=Explainer(
                 jobs=jobs,
                 reader=reader,
                 registry=registry,
-                handlers=handlers,
+                handlers=standings,
                 ledger=ledger,
                 relay=relay,
                 backlogs=backlogs,
@@ -133,6 +138,21 @@ async def _follow_up(
         "Jobs whose message a bus had lost, since the start of this process.",
         lambda: reconciler.queued_again,
     )
+
+
+def _consumer(
+    settings: GatewaySettings, engine: AsyncEngine, *, tracing: Tracing, metrics: Metrics
+) -> Hosted:
+    """The gateway's own handlers, in this process; they may ask for the engine."""
+
+    @asynccontextmanager
+    async def resources(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
+        yield (engine,)
+
+    def make() -> Service:
+        return Service("gateway", handlers, settings, resources=resources)
+
+    return Hosted(make, tracing=tracing, metrics=metrics)
 
 
 def _relay(settings: GatewaySettings, engine: AsyncEngine, bus: Bus) -> Relay:

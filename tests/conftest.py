@@ -6,7 +6,6 @@ from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -18,11 +17,16 @@ from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
 from launcher.servers import NatsServer, PostgresServer, RedisServer
+from launcher.services import SERVICES
 from shared.db import DatabaseUrl, migrate
 
 T = TypeVar("T")
 
-HISTORIES = {"gateway": Path("gateway/migrations"), "email": Path("email_service/migrations")}
+HISTORIES = {
+    service.name: folder / "migrations"
+    for service in SERVICES
+    if (folder := service.folder()) is not None and (folder / "migrations").is_dir()
+}
 TEMPLATE = "trunkline_template"
 
 
