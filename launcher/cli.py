@@ -122,6 +122,21 @@ def demo(data: Data = DEFAULT) -> None:
 
 
 @app.command()
+def load(
+    data: Data = DEFAULT,
+    rate: Annotated[float, typer.Option(min=0.1, max=2000, help="Requests a second.")] = 20,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 30,
+    seed: Annotated[int | None, typer.Option(help="Decides what is sent; any when not given.")] = None,
+) -> None:
+    """Send mixed traffic to the running system: users, orders, notifications, mails, files, reports."""
+    from launcher.load import LoadOptions  # noqa: PLC0415 - other commands need not pay for it
+    from launcher.load import load as run_load  # noqa: PLC0415 - the same
+
+    options = LoadOptions(data=data, rate=rate, seconds=seconds)
+    raise typer.Exit(run_load(options if seed is None else replace(options, seed=seed)))
+
+
+@app.command()
 def drill(
     *,
     seconds: Annotated[int, typer.Option(min=1, help="For how long processes are killed.")] = 120,
