@@ -1,5 +1,62 @@
-"""What the gateway takes from the bus: what became of that which it announced, entered in its own tables."""
+"""What the gateway takes from the bus: what became of that which it announced, entered in its own tables.
 
-from shared.jobs import Handlers
+InventoryReserved, InventoryRejected: the end of an order. InventoryChanged: the stock. CleanupDue: what is
+old goes. Each is harmless when it comes twice or out of order: an order is decided once, stock has a version.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.cleanup import Cleanup
+from gateway.shop import orders, products
+from gateway.shop.orders import Decided, Status
+from shared.contracts import CleanupDue, InventoryChanged, InventoryRejected, InventoryReserved
+from shared.jobs import Handlers, Job, Retry
 
 handlers = Handlers("gateway")
+
+# Each holds one of the connections that requests use, too.
+CONCURRENCY: Final = 4
+
+# Postgres may be away for minutes; the order waits for it.
+RETRY: Final = Retry(attempts=10, base=timedelta(seconds=1), cap=timedelta(minutes=5))
+
+
+@handlers.on(InventoryReserved, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def update_order(event: InventoryReserved, job: Job, engine: AsyncEngine) -> dict[str, Any]:
+    """All that the order wants is set aside: it is confirmed."""
+    decided = await orders.decide(engine, event.order_id, "confirmed")
+    return _told(event.order_id, "confirmed", decided, job)
+
+
+@handlers.on(InventoryRejected, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def reject_order(event: InventoryRejected, job: Job, engine: AsyncEngine) -> dict[str, Any]:
+    """Not all that the order wants is there: it is rejected, and the shortages say why."""
+    decided = await orders.decide(engine, event.order_id, "rejected", event.shortages)
+    return _told(event.order_id, "rejected", decided, job)
+
+
+@handlers.on(InventoryChanged, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def project_stock(event: InventoryChanged, engine: AsyncEngine) -> dict[str, Any]:
+    """Note what is available now; what is older than what is known is passed over."""
+    return {"sku": event.sku, "changed": await products.project(engine, event)}
+
+
+@handlers.on(CleanupDue, time_limit=timedelta(minutes=30), concurrency=1, total_concurrency=1)
+async def cleanup(event: CleanupDue, job: Job, cleanup: Cleanup) -> dict[str, int]:
+    """Remove what need not be kept any longer; returns how many rows of each kind."""
+    del event
+    removed = await cleanup.run()
+    job.log.info("gateway.cleaned_up", **removed)
+    return removed
+
+
+def _told(order_id: str, wanted: Status, decided: Decided, job: Job) -> dict[str, Any]:
+    """The job's result. An order that somebody else announced is not ours to decide, and no failure."""
+    if decided.status is None:
+        job.log.info("order.not_ours", order_id=order_id)
+    elif decided.status != wanted:
+        job.log.warning("order.decided_otherwise", order_id=order_id, status=decided.status, wanted=wanted)
+    return {"order_id": order_id, "status": decided.status, "changed": decided.changed}

@@ -10,9 +10,11 @@ from gateway.door.drain import Drain
 from gateway.door.streams import StreamSlots
 from gateway.history.jobs import Jobs
 from gateway.history.live import LiveJobs
+from gateway.ledger.faults import Faults
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.relay import Relay
 from gateway.ledger.unique import UniqueJobs
+from gateway.notifications.notifications import Notifications
 from gateway.operations.again import RunAgain
 from gateway.operations.explainer import Explainer
 from gateway.operations.handler_view import HandlerView
@@ -20,6 +22,8 @@ from gateway.operations.replaying import Replaying
 from gateway.operations.replays import Replays
 from gateway.operations.scale import Scale
 from gateway.settings import GatewaySettings
+from gateway.shop.orders import Orders
+from gateway.shop.products import Products
 from shared.bus import Bus
 from shared.jobs import HandlerControl, JobControl, Registry
 from shared.telemetry import Metrics, Tracing
@@ -46,6 +50,10 @@ class Parts:
     again: RunAgain
     replays: Replays
     replaying: Replaying
+    products: Products
+    orders: Orders
+    notifications: Notifications
+    faults: Faults
     stream_slots: StreamSlots
     tracing: Tracing
     metrics: Metrics
@@ -113,6 +121,22 @@ async def _engine(request: Request) -> AsyncEngine:
     return parts_of(request).engine
 
 
+async def _settings(request: Request) -> GatewaySettings:
+    return parts_of(request).settings
+
+
+async def _products(request: Request) -> Products:
+    return parts_of(request).products
+
+
+async def _orders(request: Request) -> Orders:
+    return parts_of(request).orders
+
+
+async def _notifications(request: Request) -> Notifications:
+    return parts_of(request).notifications
+
+
 LedgerDep = Annotated[Ledger, Depends(_ledger)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 LiveDep = Annotated[LiveJobs, Depends(_live)]
@@ -127,3 +151,7 @@ ReplayingDep = Annotated[Replaying, Depends(_replaying)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
+SettingsDep = Annotated[GatewaySettings, Depends(_settings)]
+ProductsDep = Annotated[Products, Depends(_products)]
+OrdersDep = Annotated[Orders, Depends(_orders)]
+NotificationsDep = Annotated[Notifications, Depends(_notifications)]

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.cleanup import Cleanup
 from gateway.door.drain import Drain
 from gateway.door.expiry import Expiry
 from gateway.door.streams import StreamSlots
@@ -20,6 +21,8 @@ from gateway.ledger.reconciler import Reconciler
 from gateway.ledger.recorder import Recorder
 from gateway.ledger.relay import Relay
 from gateway.ledger.unique import UniqueJobs
+from gateway.notifications.cache import PageCache
+from gateway.notifications.notifications import Notifications
 from gateway.operations.again import RunAgain
 from gateway.operations.backlogs import Backlogs
 from gateway.operations.explainer import Explainer
@@ -29,6 +32,8 @@ from gateway.operations.replays import Replays
 from gateway.operations.scale import Scale
 from gateway.parts import Parts
 from gateway.settings import GatewaySettings
+from gateway.shop.orders import Orders
+from gateway.shop.products import Products
 from shared.bus import Bus
 from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
@@ -51,10 +56,9 @@ async def opened(
         bus = await stack.enter_async_context(
             Bus.open(settings, tracing=tracing, metrics=metrics, name="gateway")
         )
+        faults = Faults(settings.trunkline_fault)
         relay = await stack.enter_async_context(_relay(settings, engine, bus))
-        ledger = await stack.enter_async_context(
-            Ledger(engine, hand_over=relay.take, faults=Faults(settings.trunkline_fault))
-        )
+        ledger = await stack.enter_async_context(Ledger(engine, hand_over=relay.take, faults=faults))
         redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         registry, reader = Registry(redis), JobReader(redis)
@@ -95,6 +99,10 @@ async def opened(
             again=again,
             replays=replays,
             replaying=replaying,
+            products=Products(engine),
+            orders=Orders(engine),
+            notifications=Notifications(engine, PageCache(redis)),
+            faults=faults,
             stream_slots=StreamSlots(settings.streams_per_key),
             tracing=tracing,
             metrics=metrics,
@@ -143,11 +151,12 @@ async def _follow_up(
 def _consumer(
     settings: GatewaySettings, engine: AsyncEngine, *, tracing: Tracing, metrics: Metrics
 ) -> Hosted:
-    """The gateway's own handlers, in this process; they may ask for the engine."""
+    """The gateway's own handlers, in this process; they may ask for the engine, and for what is here."""
+    cleanup = Cleanup(engine, events_kept=settings.events_kept, audit_kept=settings.audit_kept)
 
     @asynccontextmanager
     async def resources(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
-        yield (engine,)
+        yield (engine, cleanup)
 
     def make() -> Service:
         return Service("gateway", handlers, settings, resources=resources)

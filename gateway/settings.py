@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from gateway.door.keys import ApiKeys
+from shared.contracts import Currency
 from shared.settings import Duration, Secret, Settings
 
 
@@ -37,7 +38,13 @@ class GatewaySettings(Settings):
     """How many event streams (SSE) one API key may have open in this process."""
     idempotency_ttl: Duration = timedelta(days=7)
     """How long the answer to a request with an `Idempotency-Key` is kept and replayed."""
-    trunkline_fault: Literal["", "after_commit", "before_commit"] = ""
+    currency: Currency = "EUR"
+    """The currency of all prices, ISO 4217; an order keeps the one it was placed in."""
+    events_kept: Duration = timedelta(days=30)
+    """How long settled events stay with the history of their jobs; shorter than DEAD_TTL: dead ones, too."""
+    audit_kept: Duration = timedelta(days=365)
+    """How long the lines of the audit stay."""
+    trunkline_fault: Literal["", "after_commit", "before_commit", "after_answer"] = ""
     """A test's tool: where the process is to die (gateway/ledger/faults.py)."""
 
     @model_validator(mode="after")

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from gateway.history.jobs import JobLink, Jobs
-from shared.contracts import HANDLER, Envelope
-from shared.telemetry import trace_id_of
+from shared.contracts import HANDLER, Envelope, Event, new_id, wrap
+from shared.telemetry import Tracing, trace_id_of
 
 SOURCE: Final = "/trunkline/gateway"
 RETRY_AFTER: Final = "1"
@@ -36,6 +36,12 @@ class AcceptedEvents(BaseModel):
     """A batch is committed, all of it, in the order of the request."""
 
     items: list[AcceptedEvent]
+
+
+def announced(event: Event, tracing: Tracing) -> Envelope:
+    """The event of a request, under an id of its own and in the request's trace."""
+    id_ = new_id()
+    return wrap(event, source=SOURCE, id=id_, traceparent=tracing.create(event.type, id_))
 
 
 async def of_event(envelope: Envelope, jobs: Jobs) -> tuple[str, list[JobLink], str | None]:

@@ -19,6 +19,9 @@ from gateway.routes.direct_jobs import NewJob
 from gateway.routes.emails import NewEmail
 from gateway.routes.groups import NewGroup
 from gateway.routes.handler_control import HandlerChange
+from gateway.routes.notifications import NewNotification
+from gateway.routes.orders import NewOrder
+from gateway.routes.products import NewGoods, NewProduct
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
 
@@ -30,7 +33,10 @@ Errors are RFC 9457 problems. Their `type` is stable and has a page of its own u
 """
 TAGS: Final = [
     {"name": "users", "description": "Who is registered."},
+    {"name": "products", "description": "The catalogue, and goods that come in."},
+    {"name": "orders", "description": "What customers want, and what became of it."},
     {"name": "emails", "description": "Mails to be sent."},
+    {"name": "notifications", "description": "Users are told something, by mail."},
     {"name": "events", "description": "CloudEvents 1.0 in; events with their jobs and causes out."},
     {
         "name": "groups",
@@ -42,7 +48,18 @@ TAGS: Final = [
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
-_BODIES: Final = (NewUser, NewEmail, HandlerChange, NewGroup, NewJob, ReplayRequest)
+_BODIES: Final = (
+    NewUser,
+    NewProduct,
+    NewGoods,
+    NewOrder,
+    NewEmail,
+    NewNotification,
+    HandlerChange,
+    NewGroup,
+    NewJob,
+    ReplayRequest,
+)
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -52,7 +69,16 @@ _PREFER: Final = {
     "schema": {"type": "string"},
     "example": "wait=5",
 }
-_ACCEPTING: Final = ("/v1/events", "/v1/groups", "/v1/users", "/v1/emails", "/v1/jobs")
+_ACCEPTING: Final = (
+    "/v1/events",
+    "/v1/groups",
+    "/v1/users",
+    "/v1/products/{sku}/stock",
+    "/v1/orders",
+    "/v1/emails",
+    "/v1/notifications",
+    "/v1/jobs",
+)
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
     "description": "The answer is that of an earlier request with the same Idempotency-Key.",

@@ -37,10 +37,12 @@ class PreferWait:
 
         async def keep(message: "Message") -> None:
             messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                # Here, not when the app has returned: BackgroundTasks come after the answer.
+                for one in await _as_it_is_then(messages, scope["app"].state.parts, limit):
+                    await send(one)
 
         await self._app(scope, receive, keep)
-        for message in await _as_it_is_then(messages, scope["app"].state.parts, limit):
-            await send(message)
 
 
 def _wait_of(scope: "Scope") -> timedelta | None:

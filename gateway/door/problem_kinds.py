@@ -89,6 +89,12 @@ UNIQUE_KEY_IN_FLIGHT: Final = Kind(
     "Repeat the request after Retry-After seconds: by then the other one is committed, and its job stands "
     "for yours, or it has failed.",
 )
+PRECONDITION_FAILED: Final = Kind(
+    "precondition-failed",
+    412,
+    "It is not as If-Match or If-None-Match expects",
+    "Somebody else changed it. Read it again, then decide; ETag names its present state.",
+)
 BODY_TOO_LARGE: Final = Kind(
     "body-too-large", 413, "The body is too large", "The setting BODY_MAX limits a request's body."
 )
@@ -113,6 +119,13 @@ IDEMPOTENCY_KEY_REUSED: Final = Kind(
 )
 UNKNOWN_TYPE: Final = Kind(
     "unknown-type", 422, "No such event type", "The member `known` lists the types that are accepted."
+)
+UNKNOWN_USER: Final = Kind("unknown-user", 422, "No such user", "Register the user first: POST /v1/users.")
+UNKNOWN_SKU: Final = Kind(
+    "unknown-sku",
+    422,
+    "No such product",
+    "Each pointer names a sku that is not in the catalogue; PUT /v1/products/{sku} enters one.",
 )
 UNKNOWN_HANDLER: Final = Kind(
     "unknown-handler",
@@ -175,12 +188,15 @@ KINDS: Final = {
         ID_TAKEN,
         IDEMPOTENCY_KEY_IN_FLIGHT,
         UNIQUE_KEY_IN_FLIGHT,
+        PRECONDITION_FAILED,
         BODY_TOO_LARGE,
         EVENT_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         INVALID,
         IDEMPOTENCY_KEY_REUSED,
         UNKNOWN_TYPE,
+        UNKNOWN_USER,
+        UNKNOWN_SKU,
         UNKNOWN_HANDLER,
         INVALID_DATA,
         TOO_MANY_STREAMS,

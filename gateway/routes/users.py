@@ -1,8 +1,9 @@
-"""Users: registered with their event in one transaction, read by id."""
+"""Users: registered with their event in one transaction, read by id or as a list."""
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +13,7 @@ from gateway.door.accepted import SOURCE, AcceptedJob, json_response, of_event
 from gateway.door.email_address import EmailAddress
 from gateway.door.json_body import documented_body, json_body
 from gateway.door.keys import Scope, needs
+from gateway.door.pages import Limit, json_answer
 from gateway.door.problem_kinds import (
     BODY_TOO_LARGE,
     DUPLICATE_EMAIL,
@@ -65,6 +67,13 @@ class RegisteredUser(UserView):
     trace_id: str | None
 
 
+class UserPage(BaseModel):
+    """Users, newest first; `next` is the cursor of the next page, null on the last."""
+
+    items: list[UserView]
+    next: str | None
+
+
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
@@ -108,6 +117,24 @@ async def register_user(
     _, expected, trace_id = await of_event(event, jobs)
     document = _view(created) | {"jobs": expected, "trace_id": trace_id}
     return json_response(document, status.HTTP_201_CREATED, {"Location": f"/v1/users/{user_id}"})
+
+
+@router.get("", dependencies=[needs(Scope.READ)], summary="Users", response_model=UserPage)
+async def list_users(
+    engine: EngineDep,
+    cursor: Annotated[
+        UUID | None, Query(description="`next` of the page before; the first page without.")
+    ] = None,
+    limit: Limit = 50,
+) -> Response:
+    """Registered users, newest first."""
+    query = select(users).order_by(users.c.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(users.c.id < str(cursor))
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        rows = (await connection.execute(query)).all()
+    next_ = rows[limit - 1].id if len(rows) > limit else None
+    return json_answer({"items": [_view(row) for row in rows[:limit]], "next": next_})
 
 
 @router.get(

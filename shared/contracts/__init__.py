@@ -32,10 +32,13 @@ from shared.contracts.event import (
 )
 from shared.contracts.file import Artifact, FileProcessed, FileRejected
 from shared.contracts.gateway import (
+    Cents,
+    Currency,
     FileUploaded,
     GoodsReceived,
     OrderCreated,
     OrderItem,
+    Quantity,
     ReportFormat,
     ReportKind,
     ReportRequested,
@@ -99,7 +102,9 @@ __all__ = [
     "Artifact",
     "Attachment",
     "Catalogue",
+    "Cents",
     "CleanupDue",
+    "Currency",
     "DailyReportDue",
     "DrillRequested",
     "EmailBounced",
@@ -122,6 +127,7 @@ __all__ = [
     "ObjectKey",
     "OrderCreated",
     "OrderItem",
+    "Quantity",
     "ReportFailed",
     "ReportFormat",
     "ReportKind",

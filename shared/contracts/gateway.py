@@ -35,6 +35,8 @@ class OrderItem(Part):
     """So many of one product, at the price of the moment of the order."""
 
     sku: Sku
+    name: Name | None = None
+    """What the catalogue called it then; None: the sku alone is known."""
     quantity: Quantity
     unit_price_cents: Cents
 

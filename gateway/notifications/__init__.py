@@ -1,0 +1,1 @@
+"""Users are told something: what was sent to whom, its cache, and the audit of who asked for it."""

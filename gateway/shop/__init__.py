@@ -1,0 +1,1 @@
+"""What the shop knows: the catalogue, what is in stock, orders."""
