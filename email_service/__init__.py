@@ -1,1 +1,1 @@
-"""The email service: user.registered, email.requested in; mail over SMTP, email.sent, email.bounced out."""
+"""The email service: users, orders, requests for mail in; mail over SMTP, email.sent, email.bounced out."""

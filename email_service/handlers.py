@@ -1,14 +1,29 @@
-"""What the email service takes and gives: UserRegistered, EmailRequested in; EmailSent, EmailBounced out."""
+"""What the email service takes and gives: who is to be told what in; EmailSent, EmailBounced out.
 
+UserRegistered, OrderCreated, InventoryRejected, EmailRequested: a mail. CleanupDue: what is old goes.
+"""
+
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from email_service.enclosures import Enclosures
 from email_service.mail import Letter, Mail, Writer
 from email_service.mailbook import Bounced, Held, MailBook, Sending, Sent
+from email_service.order_letters import confirmation, rejection
 from email_service.relay import DeliveryUnknown, MailRefused, RelayBusy, RelayError
 from email_service.smtp import Mailer
 from email_service.templates import Content, Unsendable
-from shared.contracts import EmailBounced, EmailRequested, EmailSent, UserRegistered
+from shared.contracts import (
+    CleanupDue,
+    EmailBounced,
+    EmailRequested,
+    EmailSent,
+    InventoryRejected,
+    OrderCreated,
+    UserRegistered,
+)
 from shared.jobs import Handlers, Job, Reject, Retry, Snooze
 from shared.telemetry import current_traceparent, trace_id_of
 
@@ -29,11 +44,12 @@ Outcome = EmailSent | EmailBounced | Snooze | Reject
 
 @dataclass(frozen=True, slots=True)
 class PostOffice:
-    """What a mail passes through: it is written, entered in the book and handed to the relay."""
+    """What a mail passes through: its files, its writer, the book that it is entered in, the relay."""
 
     writer: Writer
     book: MailBook
     mailer: Mailer
+    enclosures: Enclosures
 
 
 handlers = Handlers("email")
@@ -62,8 +78,33 @@ async def send(event: EmailRequested, job: Job, office: PostOffice) -> Outcome:
         template=event.template,
         fields=dict(event.fields),
         content=Content(event.subject or "", event.text or "", event.html) if own_words else None,
+        attachments=event.attachments,
     )
     return await deliver(letter, job, office)
+
+
+@handlers.on(OrderCreated, retry=RETRY, time_limit=TIME_LIMIT, concurrency=CONCURRENCY)
+async def send_order_confirmation(event: OrderCreated, job: Job, office: PostOffice) -> Outcome:
+    """Tell who ordered that we have the order; the mail's id is the event's."""
+    return await deliver(confirmation(event, email_id=job.event_id), job, office)
+
+
+@handlers.on(InventoryRejected, retry=RETRY, time_limit=TIME_LIMIT, concurrency=CONCURRENCY)
+async def send_order_rejection(event: InventoryRejected, job: Job, office: PostOffice) -> Outcome | None:
+    """Tell who ordered what there is too little of; None when the event does not say who it was."""
+    if event.email is None:
+        job.log.info("mail.nobody_to_tell", order_id=event.order_id)
+        return None
+    return await deliver(rejection(event, to=event.email, email_id=job.event_id), job, office)
+
+
+@handlers.on(CleanupDue, time_limit=timedelta(minutes=30), concurrency=1, total_concurrency=1)
+async def cleanup(event: CleanupDue, job: Job, office: PostOffice) -> dict[str, int]:
+    """Forget mails that were sent, refused or given up long ago; returns how many."""
+    del event
+    removed = {"messages": await office.book.forget()}
+    job.log.info("email.cleaned_up", **removed)
+    return removed
 
 
 async def deliver(letter: Letter, job: Job, office: PostOffice) -> Outcome:
@@ -71,8 +112,10 @@ async def deliver(letter: Letter, job: Job, office: PostOffice) -> Outcome:
 
     A second run of a job whose mail was sent or bounced returns what was recorded and sends nothing.
     """
+    if letter.attachments and (known := await office.book.settled(job)):
+        return _settled(known, letter, job)  # its files may be gone by now
     try:
-        mail = _write(letter, job, office.writer)
+        mail = await _written(letter, job, office)
     except Unsendable as fault:
         return Reject(str(fault))
 
@@ -100,9 +143,25 @@ async def _send(mail: Mail, sending: Sending, letter: Letter, job: Job, office: 
     return EmailSent(email_id=letter.email_id, relay_id=relay_id)
 
 
-def _write(letter: Letter, job: Job, writer: Writer) -> Mail:
-    trace_id = trace_id_of(current_traceparent() or job.envelope.traceparent)
-    return writer.write(letter, job_id=job.id, trace_id=trace_id, now=datetime.now(UTC))
+async def _written(letter: Letter, job: Job, office: PostOffice) -> Mail:
+    """The mail with its files. Unsendable says what is wrong; a file that is missing is waited for."""
+    write = partial(
+        office.writer.write,
+        letter,
+        job_id=job.id,
+        trace_id=trace_id_of(current_traceparent() or job.envelope.traceparent),
+        now=datetime.now(UTC),
+    )
+    if not letter.attachments:
+        return write()
+    # Encoding some megabytes takes a good part of a second, in which other jobs go on.
+    enclosures = await office.enclosures.read(letter.attachments)
+    mail = await asyncio.to_thread(write, enclosures=enclosures)
+    if len(mail.content) > office.enclosures.largest:
+        raise Unsendable(
+            f"the mail has {len(mail.content):,} bytes; MAIL_SIZE_MAX allows {office.enclosures.largest:,}"
+        )
+    return mail
 
 
 def _postpone(error: RelayError, sending: Sending) -> Snooze:

@@ -2,16 +2,18 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address, AddressHeader
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
 from typing import Any
 
-from email_service.templates import Content, Field, Templates, Unsendable
+from email_service.templates import Content, Field, Table, Templates, Unsendable
+from shared.contracts import Attachment
 
 _NEVER_FOLDED = frozenset({"message-id", "x-trunkline-job", "x-trunkline-trace"})
 
@@ -27,8 +29,20 @@ _NO_ATOM = re.compile(r"[^A-Za-z0-9_-]+")
 # Control characters, half characters, and the two separators that some readers take for a line break.
 _FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
+# Of these kinds a mail itself is made: as an attachment such bytes would be read as parts of ours.
+_OPENED_BY_READERS = frozenset({"multipart", "message"})
+
 # RFC 2047: a reader would decode it, and show something else than what was checked here.
 _ENCODED_WORD = re.compile(r"=\?[^\s?]+\?[bBqQ]\?[^?]*\?=")
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes along with a mail, as its recipient sees it."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +53,9 @@ class Letter:
     to: str
     to_name: str = ""
     template: str | None = None
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, Field | Table] = field(default_factory=dict[str, Field | Table])
     content: Content | None = None
+    attachments: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,15 @@ class Writer:
         self._letterhead = letterhead
         self._templates = templates
 
-    def write(self, letter: Letter, *, job_id: str, trace_id: str | None, now: datetime) -> Mail:
+    def write(
+        self,
+        letter: Letter,
+        *,
+        job_id: str,
+        trace_id: str | None,
+        now: datetime,
+        enclosures: Sequence[Enclosure] = (),
+    ) -> Mail:
         """The mail, with the same Message-ID in each attempt of the job; Unsendable says what is wrong."""
         recipient = address(letter.to, name=letter.to_name)
         content = letter.content or self._templates.render(letter.template or "", letter.fields)
@@ -86,6 +109,8 @@ class Writer:
         if trace_id is not None:
             message["X-Trunkline-Trace"] = _line("trace id", trace_id)
         _fill(message, content)
+        for enclosure in enclosures:
+            _enclose(message, enclosure)
         return Mail(
             message_id=message_id,
             sender=self._letterhead.sender.addr_spec,
@@ -164,3 +189,23 @@ def _fill(message: EmailMessage, content: Content) -> None:
             message.add_alternative(content.html, subtype="html")
     except (MessageError, UnicodeError) as error:
         raise Unsendable(f"the content cannot be written as a mail: {error}") from error
+
+
+def _enclose(message: EmailMessage, enclosure: Enclosure) -> None:
+    """Add the file as it is; what could be taken for a part of the mail itself goes as plain bytes."""
+    media_type = Message()
+    media_type["Content-Type"] = enclosure.media_type
+    maintype, subtype = media_type.get_content_type().split("/")
+    charset = media_type.get_param("charset")
+    if maintype in _OPENED_BY_READERS:
+        maintype, subtype, charset = "application", "octet-stream", None
+    try:
+        message.add_attachment(
+            enclosure.content,
+            maintype=maintype,
+            subtype=subtype,
+            filename=_line("attachment's name", enclosure.name),
+            params={"charset": charset} if isinstance(charset, str) else None,
+        )
+    except (MessageError, UnicodeError, ValueError) as error:
+        raise Unsendable(f"the attachment {enclosure.name!r} cannot be written: {error}") from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import CursorResult, Select, Update, and_, func, or_, select, update
+from sqlalchemy import CursorResult, Select, Update, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import ReturningInsert
@@ -22,6 +22,18 @@ from shared.errors import TrunklineError
 from shared.jobs import Job
 
 OnUnknown = Literal["resend", "hold"]
+
+KEPT = timedelta(days=30)
+BATCH = 1000
+
+# Whoever works on a row just now keeps it. `sending` stays for ever: a person has to look at such a mail.
+_FORGET = text("""
+    DELETE FROM email.messages WHERE job_id IN (
+        SELECT job_id FROM email.messages
+        WHERE state <> 'sending' AND updated_at < now() - CAST(:age AS interval)
+        ORDER BY updated_at LIMIT :batch FOR UPDATE SKIP LOCKED
+    )
+""")
 
 
 class Superseded(TrunklineError):
@@ -62,9 +74,13 @@ class Held:
 class MailBook:
     """Reads and writes email.messages; each method is one committed statement."""
 
-    def __init__(self, engine: AsyncEngine, *, on_unknown: OnUnknown) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, on_unknown: OnUnknown, kept: timedelta = KEPT, batch: int = BATCH
+    ) -> None:
         self._engine = engine
         self._on_unknown: OnUnknown = on_unknown
+        self._kept = kept
+        self._batch = batch
 
     async def enter(self, job: Job, mail: Mail, *, time_limit: timedelta) -> Sending | Sent | Bounced | Held:
         """Commit that the mail is about to be sent, unless it is known to be sent, refused or held.
@@ -85,6 +101,29 @@ class MailBook:
         if may_be_alive or known.state == "failed":  # failed: it was given up between our two statements
             raise Superseded(f"attempt {known.attempt} has this mail, this is attempt {job.attempt}")
         return Held(known.updated_at)
+
+    async def settled(self, job: Job) -> Sent | Bounced | None:
+        """What came of the job's mail in an earlier run; None when it has to be sent (or held) still."""
+        async with self._engine.begin() as connection:
+            known = (await connection.execute(_look_up(job.id))).one_or_none()
+        if known is None or known.state not in {"sent", "bounced"}:
+            return None
+        return Sent(known.relay_id) if known.state == "sent" else Bounced(known.reason)
+
+    async def forget(self) -> int:
+        """Remove what came to its end longer ago than it is kept, batch by batch; returns how many.
+
+        A job that comes again after its row is gone sends its mail again.
+        """
+        total = 0
+        while True:
+            async with self._engine.begin() as connection:
+                result: CursorResult[tuple[()]] = await connection.execute(
+                    _FORGET, {"age": self._kept, "batch": self._batch}
+                )
+            total += result.rowcount
+            if result.rowcount < self._batch:
+                return total
 
     async def sent(self, sending: Sending, relay_id: str) -> bool:
         """The relay took the mail; False when a later run has the row, which is left as it is."""

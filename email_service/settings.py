@@ -54,6 +54,12 @@ class EmailSettings(Settings):
     """The sender of all mail: `Name <address>`."""
     mail_domain: Annotated[str, AfterValidator(_domain)] = "trunkline.localhost"
     """The right side of each Message-ID, and the name by which the relay is greeted."""
+    mail_size_max: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    """The largest mail in bytes as it goes to the relay: attachments have a third more than as files."""
+    mail_kept: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=30)
+    """How long it is known that a mail was sent, at least a day; a job that comes again later sends again."""
+    files_url: Secret = Secret("file:///tmp/trunkline-files")
+    """Where attachments lie: a folder (`file:///its/path`), `s3://`, `gs://` or `az://`."""
     mail_unknown: Literal["resend", "hold"] = "resend"
     """When nobody knows whether the relay took a mail: `resend` risks two copies, `hold` asks a person."""
 

@@ -4,7 +4,7 @@ A template is a pair of files in the folder: `<name>.txt.j2`, which also sets `s
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ LARGEST = 1_000_000
 """Characters of a rendered part; what is longer is refused."""
 
 Field = str | int | float | bool | None
+Table = Sequence[Mapping[str, Field]]
+"""Rows of a table in a mail, each with the same fields."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -63,7 +65,7 @@ class Templates:
         """The known templates, sorted."""
         return tuple(sorted(self._pairs))
 
-    def render(self, name: str, fields: Mapping[str, Field]) -> Content:
+    def render(self, name: str, fields: Mapping[str, Field | Table]) -> Content:
         """What the template says with these fields; None is not given. Unsendable says what is missing."""
         if name not in self._pairs:
             raise Unsendable(f"unknown template {name!r}; known are: {', '.join(self.names)}")
@@ -90,7 +92,7 @@ def web_address(value: object) -> str:
     return text
 
 
-def _render(template: "Template", fields: Mapping[str, Field]) -> tuple[str, str]:
+def _render(template: "Template", fields: Mapping[str, Field | Table]) -> tuple[str, str]:
     context = template.new_context(dict(fields))
     text = _joined(template.root_render_func(context))
     return text.strip() + "\n", str(context.vars.get("subject", ""))

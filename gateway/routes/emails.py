@@ -13,7 +13,7 @@ from gateway.door.keys import Scope, needs
 from gateway.door.problem_kinds import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
 from gateway.door.problems import documented
 from gateway.parts import JobsDep, LedgerDep, TracingDep
-from shared.contracts import EmailRequested, new_id, wrap
+from shared.contracts import Attachment, EmailRequested, new_id, wrap
 
 router = APIRouter(prefix="/v1/emails", tags=["emails"])
 
@@ -29,6 +29,9 @@ class NewEmail(BaseModel):
     subject: str | None = Field(default=None, max_length=998)
     text: str | None = Field(default=None, max_length=200_000)
     html: str | None = Field(default=None, max_length=200_000)
+    attachments: list[Attachment] = Field(
+        default_factory=list[Attachment], max_length=10, description="By their keys in the object store"
+    )
 
 
 class RequestedEmail(BaseModel):
@@ -82,6 +85,8 @@ async def request_email(
 def _requested(email_id: str, email: NewEmail) -> EmailRequested:
     """The contract has the last word on what a mail may be."""
     try:
-        return EmailRequested(email_id=email_id, **email.model_dump())
+        return EmailRequested(
+            email_id=email_id, attachments=email.attachments, **email.model_dump(exclude={"attachments"})
+        )
     except ValidationError as error:
         raise invalid(error) from None

@@ -1,6 +1,7 @@
 """A scripted relay, a mailer that talks to it, and a way to run one attempt of a job as the service would."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import uvloop
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from email_service.enclosures import Enclosures
 from email_service.handlers import Outcome, PostOffice, send, send_welcome
 from email_service.mail import Letter, Letterhead, Mail, Writer, mailbox
 from email_service.mailbook import MailBook, OnUnknown
@@ -18,12 +20,15 @@ from email_service.relay import Limits, RelayAddress
 from email_service.smtp import Mailer
 from email_service.tables import messages
 from email_service.templates import Templates
-from shared.contracts import EmailRequested, UserRegistered, new_id, wrap
+from shared.contracts import EmailRequested, Event, UserRegistered, new_id, wrap
 from shared.db import DatabaseUrl, connect
 from shared.jobs import Job
+from shared.objects import Objects
+from shared.settings import Secret
 from shared.telemetry import Tracing, get_logger
 from tests.email_service.scripted_relay import ScriptedRelay, scripted_relay
 
+NO_FILES = Path(tempfile.gettempdir()) / "trunkline-no-files"
 TEMPLATES = Path("email_service/templates")
 LIMITS = Limits(
     connections=2,
@@ -68,7 +73,7 @@ class Run:
             return dict((await connection.execute(select(messages))).mappings().one())
 
 
-def job(handler: str, event: UserRegistered | EmailRequested, attempt: int, event_id: str = EVENT_ID) -> Job:
+def job(handler: str, event: Event, attempt: int, event_id: str = EVENT_ID) -> Job:
     async def nobody_listens(_done: float, _total: float, _note: str) -> None: ...
 
     return Job(
@@ -131,8 +136,22 @@ def run_with_hold(writer: Writer, mailer: Mailer, engine: AsyncEngine) -> Run:
     return running(writer, mailer, engine, "hold")
 
 
-def running(writer: Writer, mailer: Mailer, engine: AsyncEngine, on_unknown: OnUnknown) -> Run:
-    return Run(PostOffice(writer, MailBook(engine, on_unknown=on_unknown), mailer), engine)
+def running(
+    writer: Writer,
+    mailer: Mailer,
+    engine: AsyncEngine,
+    on_unknown: OnUnknown,
+    files: Enclosures | None = None,
+) -> Run:
+    return Run(
+        PostOffice(writer, MailBook(engine, on_unknown=on_unknown), mailer, files or enclosures(NO_FILES)),
+        engine,
+    )
+
+
+def enclosures(folder: Path, *, largest: int = 20 * 1024 * 1024) -> Enclosures:
+    """Attachments that lie in this folder."""
+    return Enclosures(Objects(Secret(folder.as_uri())), largest=largest)
 
 
 def written(

@@ -312,7 +312,13 @@ def test_the_time_limit_covers_the_longest_waits_for_a_relay() -> None:
 
 
 def test_the_handlers_have_the_names_that_others_rely_on() -> None:
-    assert [handler.name for handler in handlers] == ["email.send_welcome", "email.send"]
+    assert [handler.name for handler in handlers] == [
+        "email.send_welcome",
+        "email.send",
+        "email.send_order_confirmation",
+        "email.send_order_rejection",
+        "email.cleanup",
+    ]
 
 
 async def _age(
