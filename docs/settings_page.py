@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from email_service.settings import EmailSettings
 from gateway.settings import GatewaySettings
+from inventory_service.settings import InventorySettings
 from monitor.settings import Settings as MonitorSettings
 from shared.settings import Settings
 
@@ -26,6 +27,7 @@ def settings_page() -> str:
     parts += [
         _table("Gateway", GatewaySettings, shared),
         _table("Email service", EmailSettings, shared),
+        _table("Inventory service", InventorySettings, shared),
         _table("Monitor", MonitorSettings, shared),
     ]
     return "\n".join(parts)

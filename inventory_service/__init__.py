@@ -1,1 +1,1 @@
-"""Orders in; stock set aside or the order refused, and the warehouse told."""
+"""The inventory: order.created, inventory.received in; stock set aside or short, the warehouse told, out."""

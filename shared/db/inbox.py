@@ -4,12 +4,18 @@
 """
 
 from datetime import timedelta
+from typing import Final
 
 from alembic import op
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-_PRUNE = text("DELETE FROM inbox WHERE done_at < now() - CAST(:age AS interval)")
+_BATCH: Final = 5_000
+_PRUNE = text("""
+    DELETE FROM inbox WHERE job_id = ANY (ARRAY(
+        SELECT job_id FROM inbox WHERE done_at < now() - CAST(:age AS interval) LIMIT :batch
+    ))
+""")
 
 
 def create_inbox(schema: str) -> None:
@@ -32,11 +38,16 @@ def drop_inbox(schema: str) -> None:
 
 
 async def prune_inbox(engine: AsyncEngine, *, older_than: timedelta) -> int:
-    """Forget effects older than that; returns how many.
+    """Forget effects older than that; returns how many. Each 5,000 are a commit of their own.
 
     A job that comes again after its row is gone has its effect again. Nothing brings one back later than
     DEAD_TTL, for which a dead job can be replayed: keep rows for longer than that.
     """
-    async with engine.begin() as connection:
-        result: CursorResult[tuple[()]] = await connection.execute(_PRUNE, {"age": older_than})
-    return result.rowcount
+    pruned = 0
+    while True:
+        async with engine.begin() as connection:
+            values = {"age": older_than, "batch": _BATCH}
+            result: CursorResult[tuple[()]] = await connection.execute(_PRUNE, values)
+        pruned += result.rowcount
+        if result.rowcount < _BATCH:
+            return pruned

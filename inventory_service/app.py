@@ -1,0 +1,34 @@
+"""The composition root: `faststream run inventory_service.app:app`, `python -m inventory_service` run it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from inventory_service.handlers import Keeping, handlers
+from inventory_service.settings import InventorySettings
+from shared.db import connect
+from shared.service import Service
+from shared.telemetry import Tracing
+
+_LONGER = timedelta(days=7)
+"""A dead job may be run again until DEAD_TTL is over, and take a while."""
+
+
+@asynccontextmanager
+async def resources(settings: InventorySettings, tracing: Tracing) -> AsyncGenerator[tuple[object, ...]]:
+    """What the handlers ask for; closed when the last job has ended."""
+    del tracing
+    engine = connect(settings.database_url, service="inventory", pool_size=settings.database_pool_size)
+    try:
+        yield (engine, Keeping(inbox=settings.dead_ttl + _LONGER))
+    finally:
+        await engine.dispose()
+
+
+def service(settings: InventorySettings) -> Service:
+    """The service with these settings; nothing is opened before it starts."""
+    return Service("inventory", handlers, settings, resources=partial(resources, settings))
+
+
+app = service(InventorySettings.load())

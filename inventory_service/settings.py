@@ -1,0 +1,16 @@
+"""What the inventory service reads from the environment, beside what every process reads."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.settings import Secret, Settings
+
+
+class InventorySettings(Settings):
+    """The settings of one inventory service process."""
+
+    database_url: Secret = Secret("postgresql://127.0.0.1:5432/trunkline")
+    """Postgres: stock, reservations, and which jobs had their effect."""
+    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 8
+    """How many connections to Postgres are kept; twice as many may be open for a while."""
