@@ -25,7 +25,7 @@ TIME_LIMIT = timedelta(seconds=30)
 """A reservation takes milliseconds; most of this is for Postgres' own limit of a statement."""
 
 CONCURRENCY = 12
-"""Orders of one process at a time: with add_stock's 4 as many as connections, DATABASE_POOL_SIZE * 2."""
+"""Orders of one process at a time: with add_stock's 4 as many as DATABASE_POOL_SIZE keeps open."""
 
 
 @dataclass(frozen=True, slots=True)

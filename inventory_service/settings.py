@@ -12,5 +12,5 @@ class InventorySettings(Settings):
 
     database_url: Secret = Secret("postgresql://127.0.0.1:5432/trunkline")
     """Postgres: stock, reservations, and which jobs had their effect."""
-    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 8
-    """How many connections to Postgres are kept; twice as many may be open for a while."""
+    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 16
+    """How many connections to Postgres are kept: as many as orders and goods are worked on at a time."""
