@@ -10,6 +10,7 @@ from email_service.settings import EmailSettings
 from gateway.settings import GatewaySettings
 from inventory_service.settings import InventorySettings
 from monitor.settings import Settings as MonitorSettings
+from scheduler.settings import SchedulerSettings
 from shared.settings import Settings
 
 _HEAD = """# Settings
@@ -28,6 +29,7 @@ def settings_page() -> str:
         _table("Gateway", GatewaySettings, shared),
         _table("Email service", EmailSettings, shared),
         _table("Inventory service", InventorySettings, shared),
+        _table("Scheduler", SchedulerSettings, shared),
         _table("Monitor", MonitorSettings, shared),
     ]
     return "\n".join(parts)

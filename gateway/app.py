@@ -37,6 +37,8 @@ from gateway.routes import (
     problems,
     products,
     scale,
+    schedule_orders,
+    schedules,
     users,
 )
 from gateway.running import opened
@@ -93,6 +95,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         dead,
         handlers,
         handler_control,
+        schedules,
+        schedule_orders,
         scale,
         asyncapi,
         problems,

@@ -17,9 +17,9 @@ from shared.errors import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def json_body(model: type[Model]) -> Any:
-    """The dependency that reads the body; Refused with 400, 415 or 422."""
-    return Depends(_reader(model))
+def json_body(model: type[Model], *, may_be_missing: bool = False) -> Any:
+    """The dependency that reads the body; Refused with 400, 415 or 422. A missing one is an empty object."""
+    return Depends(_reader(model, may_be_missing=may_be_missing))
 
 
 def documented_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str, Any]:
@@ -43,8 +43,10 @@ def invalid(error: ValidationError) -> Refused:
     return Refused(INVALID, f"{first.pointer[1:] or 'the body'}: {first.detail}", errors=errors)
 
 
-def _reader(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+def _reader(model: type[Model], *, may_be_missing: bool) -> Callable[[Request], Awaitable[Model]]:
     async def read(request: Request) -> Model:
+        if may_be_missing and not await request.body():
+            return model()
         content_types = request.headers.getlist("content-type")
         if len(content_types) != 1 or not _is_json(content_types[0]):
             raise Refused(UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json")

@@ -22,8 +22,11 @@ from gateway.routes.handler_control import HandlerChange
 from gateway.routes.notifications import NewNotification
 from gateway.routes.orders import NewOrder
 from gateway.routes.products import NewGoods, NewProduct
+from gateway.routes.schedule_orders import Pause
+from gateway.routes.schedules import ScheduleChange
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
+from shared.schedules import Definition
 
 DESCRIPTION: Final = """
 REST calls in, events out. An answer of 2xx means *accepted = committed*: the event, and the rows it tells of,
@@ -45,6 +48,7 @@ TAGS: Final = [
     {"name": "jobs", "description": "What handlers make of events."},
     {"name": "dead", "description": "Jobs that ended without success, and their replay."},
     {"name": "handlers", "description": "Who works on what, and how far behind it is."},
+    {"name": "schedules", "description": "Events at times to come, and what became of those that were due."},
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
@@ -59,6 +63,9 @@ _BODIES: Final = (
     NewGroup,
     NewJob,
     ReplayRequest,
+    Definition,
+    ScheduleChange,
+    Pause,
 )
 _PREFER: Final = {
     "name": "Prefer",

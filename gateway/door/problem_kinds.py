@@ -76,6 +76,24 @@ ID_TAKEN: Final = Kind(
     "Another event has this id",
     "An event of this id but with other content was accepted before. Nothing of the request was accepted.",
 )
+SCHEDULE_EXISTS: Final = Kind(
+    "schedule-exists",
+    409,
+    "A schedule of this name exists",
+    "Edit it with PATCH, or choose another name.",
+)
+EDITED_MEANWHILE: Final = Kind(
+    "edited-meanwhile",
+    412,
+    "It was edited meanwhile",
+    "The ETag in If-Match is not that of the present state. Read it again, and repeat the edit on that.",
+)
+IF_MATCH_REQUIRED: Final = Kind(
+    "if-match-required",
+    428,
+    "If-Match is missing",
+    "Send the ETag of what you read as If-Match, so that no edit of somebody else is lost; or If-Match: *.",
+)
 IDEMPOTENCY_KEY_IN_FLIGHT: Final = Kind(
     "idempotency-key-in-flight",
     409,
@@ -186,6 +204,9 @@ KINDS: Final = {
         CONFLICT,
         DUPLICATE_EMAIL,
         ID_TAKEN,
+        SCHEDULE_EXISTS,
+        EDITED_MEANWHILE,
+        IF_MATCH_REQUIRED,
         IDEMPOTENCY_KEY_IN_FLIGHT,
         UNIQUE_KEY_IN_FLIGHT,
         PRECONDITION_FAILED,

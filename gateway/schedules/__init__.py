@@ -1,0 +1,1 @@
+"""Schedules at the door: checked, shown, and edited only by who has read what is edited."""
