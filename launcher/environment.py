@@ -61,6 +61,7 @@ class Wiring:
     monitor_data: Path
     otlp_port: int | None
     log_format: str
+    gateway: str | None = None
 
     def defaults(self) -> dict[str, str]:
         """The settings that the user's own override."""
@@ -75,6 +76,8 @@ class Wiring:
             "LOG_FORMAT": self.log_format,
             "PYTHONUNBUFFERED": "1",
         }
+        if self.gateway:
+            settings["GATEWAY_URL"] = self.gateway
         if self.nats_monitor:
             settings["NATS_MONITOR_URL"] = self.nats_monitor
         if self.otlp_port:

@@ -184,6 +184,7 @@ class System:
 
 def _wire(plan: Plan, backends: Backends) -> Wiring:
     has_monitor = any(service.role is Role.MONITOR and plan.counts[service.name] for service in plan.services)
+    has_gateway = any(service.role is Role.GATEWAY for service in plan.services)
     return Wiring(
         redis=backends.redis_url,
         nats=backends.nats_url,
@@ -195,6 +196,7 @@ def _wire(plan: Plan, backends: Backends) -> Wiring:
         monitor_data=plan.folder.part("monitor"),
         otlp_port=free_port() if has_monitor else None,
         log_format=plan.log_format,
+        gateway=f"http://{LOOPBACK}:{plan.port}" if has_gateway else None,
     )
 
 

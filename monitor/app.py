@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.collector import Collector
 from monitor.health import Health
 from monitor.jaeger import EXCEPTION_HANDLERS, JaegerApi
+from monitor.jobs import working
 from monitor.keys import ApiKeys
 from monitor.metrics import MonitorMetrics
 from monitor.pages import Pages
@@ -22,6 +23,8 @@ from monitor.render import FOLDER, Renderer
 from monitor.sessions import Guard, Login, Sessions
 from monitor.settings import Settings
 from monitor.spans import SpanStore
+from shared import VERSION
+from shared.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,7 @@ class Monitor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = MonitorMetrics()
+        self._job_metrics = Metrics(service="monitor", version=VERSION)
         self._store = SpanStore(
             settings.monitor_data,
             spans_max=settings.trace_spans_max,
@@ -87,7 +91,8 @@ class Monitor:
         if self._server is None:
             raise RuntimeError("open() comes first")
         try:
-            await self._server.serve(sockets=self._sockets)
+            async with working(self._settings, self._job_metrics):
+                await self._server.serve(sockets=self._sockets)
         finally:
             await self._store.stop()
         log.info("monitor.stopped")
@@ -108,7 +113,7 @@ class Monitor:
                 *Pages(traces, renderer, otlp_port=self.otlp_port).routes(),
                 *JaegerApi(traces).routes(),
                 *Login(keys, sessions, renderer).routes(),
-                *Health(self._store, self._metrics).routes(),
+                *Health(self._store, self._metrics, self._job_metrics).routes(),
                 Mount("/static", StaticFiles(directory=FOLDER / "static")),
             ],
             exception_handlers=EXCEPTION_HANDLERS,

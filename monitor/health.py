@@ -7,14 +7,16 @@ from starlette.routing import Route
 
 from monitor.metrics import MonitorMetrics
 from monitor.spans import SpanStore
+from shared.telemetry import Metrics
 
 
 class Health:
     """Open to everybody: they hold numbers, and nothing that a span said."""
 
-    def __init__(self, store: SpanStore, metrics: MonitorMetrics) -> None:
+    def __init__(self, store: SpanStore, metrics: MonitorMetrics, job_metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
+        self._job_metrics = job_metrics
 
     def routes(self) -> list[Route]:
         """The paths that probes and Prometheus ask for."""
@@ -40,4 +42,6 @@ class Health:
     async def numbers(self, request: Request) -> Response:
         """The numbers of this process."""
         del request
-        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(
+            self._metrics.exposition() + self._job_metrics.render(), media_type=CONTENT_TYPE_LATEST
+        )

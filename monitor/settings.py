@@ -27,6 +27,8 @@ class Settings(SharedSettings):
     """TCP port on 127.0.0.1 that takes spans as OTLP/HTTP; 0 takes a free one."""
     monitor_data: Path = Path(".trunkline/monitor")
     """The folder of traces.sqlite; made when it is missing, and used by one monitor at a time."""
+    gateway_url: str | None = None
+    """Where the gateway is, `http://host:port`: health checks, which need REDIS_URL, ask its /readyz."""
     trace_spans_max: int = Field(default=500_000, ge=1)
     """How many spans are kept (a span takes about 0.5 kB on disk); whole traces go, the oldest first."""
     trace_retention: Duration = timedelta(hours=24)

@@ -29,7 +29,7 @@ from shared.jobs.outcomes import (
     TimeLimitExceeded,
 )
 from shared.jobs.reader import JobReader, JobRecord
-from shared.jobs.registry import HandlerRecord, Registry, WorkerRecord
+from shared.jobs.registry import HandlerRecord, Lease, Registry, WorkerRecord
 from shared.jobs.retry import Retry
 from shared.jobs.states import FINAL, Death, State
 
@@ -58,6 +58,7 @@ __all__ = [
     "JobReader",
     "JobRecord",
     "JobStanding",
+    "Lease",
     "Limits",
     "LostJobs",
     "OpenWork",

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,6 +47,13 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
 
 
+class Lease(NamedTuple):
+    """A worker that is alive, and how long it may be silent until it counts as dead."""
+
+    worker: WorkerRecord
+    left: timedelta
+
+
 _handler = msgspec.json.Decoder(HandlerRecord)
 _worker = msgspec.json.Decoder(WorkerRecord)
 
@@ -86,11 +94,20 @@ class Registry:
 
     async def workers(self) -> list[WorkerRecord]:
         """The workers that are alive."""
-        ids = await self._redis.zrangebyscore(keys.WORKERS, time.time_ns() // 1_000_000, "+inf")
-        if not ids:
+        return [lease.worker for lease in await self.leases()]
+
+    async def leases(self) -> list[Lease]:
+        """The workers that are alive, and until when they are."""
+        now_ms = time.time_ns() // 1_000_000
+        ends_ms = await self._redis.zrangebyscore(keys.WORKERS, now_ms, "+inf", withscores=True)
+        if not ends_ms:
             return []
-        values = await self._redis.mget([keys.worker(id_.decode()) for id_ in ids])
-        return [_worker.decode(value) for value in values if value is not None]
+        values = await self._redis.mget([keys.worker(id_.decode()) for id_, _ in ends_ms])
+        return [
+            Lease(_worker.decode(value), timedelta(milliseconds=end_ms - now_ms))
+            for value, (_, end_ms) in zip(values, ends_ms, strict=True)
+            if value is not None
+        ]
 
 
 def _record(handler: Handler, worker: WorkerRecord) -> HandlerRecord:

@@ -64,7 +64,7 @@ Length = Annotated[
     timedelta,
     BeforeValidator(_length),
     AfterValidator(_not_negative),
-    PlainSerializer(_seconds, return_type=float),
+    PlainSerializer(_seconds, return_type=int | float),
 ]
 """Seconds (`300`), `5m`, `2h`, `1d` or ISO 8601 (`PT5M`); written as seconds."""
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
