@@ -5,10 +5,10 @@ BIN := .venv/bin
 DATA ?= .trunkline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check check-style check-types check-imports format test up demo down docs bench
+.PHONY: help setup check check-style check-types check-imports format test up demo down docs bench secrets images compose-test
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install everything into .venv, by the lock
 .venv/.ready: requirements.lock pyproject.toml
@@ -47,6 +47,15 @@ demo: setup ## the main job on real input, from an empty system to its end
 
 down: setup ## end a system that runs in the background
 	$(BIN)/trunkline down --data $(DATA)
+
+secrets: ## passwords and an API key for compose.yaml, made once, in deploy/secrets
+	@$(PYTHON) deploy/make_secrets.py
+
+images: ## build every image of compose.yaml
+	docker compose build
+
+compose-test: setup ## the system in containers, tried and faulted; needs a Docker engine
+	TRUNKLINE_TEST_COMPOSE=1 $(BIN)/python -m pytest tests/compose
 
 docs: setup ## write the generated pages: events, settings
 	$(BIN)/python -m docs.generate

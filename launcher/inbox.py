@@ -21,7 +21,7 @@ from aiosmtpd.smtp import SMTP
 if TYPE_CHECKING:
     from aiosmtpd.smtp import Envelope, Session
 
-_LOOPBACK = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"  # it asks nobody who they are
 _LARGEST_BYTES = 32 * 1024 * 1024
 _TAKEN = "250 2.0.0 taken"
 _BUSY = "451 4.3.2 the mailbox is busy, try again later"
@@ -67,15 +67,17 @@ class Inbox:
         return _TAKEN
 
 
-async def serve(maildir: Path, port: int, *, refuses: bool) -> None:
-    """Take mail until SIGTERM."""
+async def serve(maildir: Path, port: int, *, host: str = _LOOPBACK, refuses: bool) -> None:
+    """Take mail until SIGTERM; the Maildir is made when it is missing."""
+    for part in ("tmp", "new", "cur"):
+        (maildir / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = Inbox(Maildir(maildir), refuses=refuses)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     server = await loop.create_server(
         lambda: SMTP(handler, data_size_limit=_LARGEST_BYTES, enable_SMTPUTF8=True, ident="Trunkline inbox"),
-        _LOOPBACK,
+        host,
         port,
     )
     await stopping.wait()
@@ -86,10 +88,11 @@ def main() -> None:
     """Run the inbox as a process of its own."""
     parser = argparse.ArgumentParser(description="Take all mail into a Maildir.")
     parser.add_argument("--maildir", type=Path, required=True)
+    parser.add_argument("--host", default=_LOOPBACK, help="the address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--take-all", action="store_true", help="refuse nobody")
     options = parser.parse_args()
-    asyncio.run(serve(options.maildir, options.port, refuses=not options.take_all))
+    asyncio.run(serve(options.maildir, options.port, host=options.host, refuses=not options.take_all))
 
 
 def _stored(session: Session, envelope: Envelope) -> bytes:

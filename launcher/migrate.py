@@ -1,10 +1,15 @@
-"""The tables of all services: a database in; brought to this version's form, if it was not, out."""
+"""The tables of all services: a database in; brought to this version's form, if it was not, out.
+
+`python -m launcher.migrate` does it for DATABASE_URL, and needs nothing of the `launcher` extra.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import TYPE_CHECKING
 
-from launcher.errors import MigrationFailed
+from launcher.errors import LauncherError, MigrationFailed
 from launcher.revisions import is_up_to_date
 from launcher.services import installed
 from shared.errors import SettingsError
@@ -31,7 +36,30 @@ async def migrate(database_url: str) -> list[str]:
         raise MigrationFailed(str(error)) from error
 
 
+def main() -> int:
+    """The exit code: 0 when the tables are as this version needs them, 2 when a setting is wrong."""
+    from shared.settings import Secret, Settings  # noqa: PLC0415 - `trunkline` reads no settings, so need not pay
+
+    class MigrationSettings(Settings):
+        database_url: Secret
+
+    try:
+        applied = asyncio.run(migrate(MigrationSettings.load().database_url.get_secret_value()))
+    except SettingsError as error:
+        sys.stderr.write(f"migrate: {error}\n")
+        return 2
+    except LauncherError as error:
+        sys.stderr.write(f"migrate: {error}\n")
+        return 1
+    sys.stdout.write("".join(f"migrated {name}\n" for name in applied) or "nothing to migrate\n")
+    return 0
+
+
 def _histories() -> dict[str, Path]:
     """The migrations of each installed service that owns tables; its schema has its name."""
     folders = {service.name: folder / "migrations" for service in installed() if (folder := service.folder())}
     return {name: folder for name, folder in folders.items() if folder.is_dir()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

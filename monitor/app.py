@@ -28,9 +28,6 @@ from shared.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-_OTLP_HOST = "127.0.0.1"
-"""The collector asks for no key, so only this machine reaches it."""
-
 _LOOPBACK = ("127.", "::1", "localhost")
 _KEEP_ALIVE_S = 30
 _BACKLOG = 512
@@ -63,7 +60,7 @@ class Monitor:
         settings = self._settings
         self._sockets = [
             _listening("PORT", settings.monitor_host, settings.port),
-            _listening("OTLP_PORT", _OTLP_HOST, settings.otlp_port),
+            _listening("OTLP_PORT", settings.otlp_host, settings.otlp_port),
         ]
         self.port, self.otlp_port = (bound.getsockname()[1] for bound in self._sockets)
         await self._store.start()

@@ -20,7 +20,7 @@ _INVALID = "the trace_id must be 16 bytes and the span_id 8, neither all zero"
 
 
 class Collector:
-    """Takes spans from exporters; asks for no key, which is why app.py opens it on loopback only."""
+    """Takes spans from exporters; asks for no key, which is why OTLP_HOST is loopback by default."""
 
     def __init__(self, store: SpanStore, metrics: MonitorMetrics) -> None:
         self._store = store

@@ -20,11 +20,13 @@ class Settings(SharedSettings):
     """What the monitor reads beside what every process reads."""
 
     monitor_host: str = "127.0.0.1"
-    """The address that PORT is opened on; OTLP_PORT is on loopback always, for it asks for no key."""
+    """The address that PORT is opened on."""
     port: int = Field(default=8001, ge=0, le=65535)
     """TCP port of the pages, the query API and /metrics; 0 takes a free one."""
     otlp_port: int = Field(default=4318, ge=0, le=65535)
-    """TCP port on 127.0.0.1 that takes spans as OTLP/HTTP; 0 takes a free one."""
+    """TCP port that takes spans as OTLP/HTTP; 0 takes a free one."""
+    otlp_host: str = "127.0.0.1"
+    """The address that OTLP_PORT is opened on. It asks for no key: open it in a closed network only."""
     monitor_data: Path = Path(".trunkline/monitor")
     """The folder of traces.sqlite; made when it is missing, and used by one monitor at a time."""
     gateway_url: str | None = None

@@ -40,9 +40,7 @@ class SmtpInbox(Server):
         return f"smtp://{LOOPBACK}:{self.port}"
 
     async def command(self) -> Command:
-        """Make the Maildir."""
-        for part in ("tmp", "new", "cur"):
-            (self.data / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        """What runs it; the process makes its Maildir itself."""
         env = {**os.environ, **source_path(os.environ)}
         options = ["--maildir", str(self.data), "--port", str(self.port)]
         options += [] if self.refuses else ["--take-all"]

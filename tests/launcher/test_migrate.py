@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -42,3 +45,20 @@ async def test_a_database_that_cannot_be_reached_is_one_line() -> None:
         await migrate("postgresql://trunkline@127.0.0.1:1/trunkline")
 
     assert "\n" not in str(failed.value)
+
+
+def test_an_image_migrates_without_the_command_line(tmp_path: Path) -> None:
+    address = tmp_path / "address"
+    address.write_text("postgresql://trunkline@127.0.0.1:1/trunkline")
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "launcher.migrate"],
+        env={**os.environ, "DATABASE_URL_FILE": str(address)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("migrate: the tables could not be migrated: ")
+    assert "Traceback" not in ended.stderr
