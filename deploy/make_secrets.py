@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+WITH_TABLES = ("gateway", "email", "inventory", "report", "scheduler")
 SERVICES = ("gateway", "email", "inventory", "file", "report", "scheduler", "monitor")
 _SCOPES = "publish+read+operate+admin"
 _FOLDER = Path(__file__).resolve().parent / "secrets"
@@ -49,6 +50,7 @@ def make_secrets(folder: Path) -> int:
             shelf.keep(f"{service}_redis_url", f"redis://{service}:{_password()}@redis:6379/0")
         )
         nats[service] = _login(shelf.keep(f"{service}_nats_url", f"nats://{service}:{_password()}@nats:4222"))
+    for service in WITH_TABLES:
         url = f"postgresql://{service}:{_password()}@postgres:5432/trunkline"
         postgres[service] = _login(shelf.keep(f"{service}_database_url", url))
     shelf.write("redis_users.acl", redis_users(redis))

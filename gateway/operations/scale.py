@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.operations.backlogs import Backlogs, HandlerBacklog
-from shared.jobs import HandlerReader, HandlerRecord, Registry, Standing
+from shared.jobs import HandlerReader, HandlerRecord, Registry, Standing, WorkerRecord
 
 _SUMMED: Final = ("lag", "pending", "backlog", "running", "waiting", "due", "dead")
 _RATES: Final = ("started_per_s", "ended_per_s")
@@ -21,19 +21,19 @@ class Scale:
         self._reader = reader
         self._backlogs = backlogs
 
+    async def every_handler(self) -> list[dict[str, Any]]:
+        """Each registered handler, measured as in `of`."""
+        records = list((await self._registry.handlers()).values())
+        return await self._measured(records, await self._registry.workers())
+
     async def of(self, service: str) -> dict[str, Any] | None:
         """The service and its handlers; None when none of its handlers ever announced itself."""
         records = [one for one in (await self._registry.handlers()).values() if one.service == service]
         if not records:
             return None
         workers = await self._registry.workers()
-        standings = await self._reader.get([record.name for record in records])
-        backlogs = await self._backlogs.of(records)
-        alive = Counter(name for worker in workers for name in worker.handlers)
-        measured = [
-            _measured(*one, alive[one[0].name]) for one in zip(records, standings, backlogs, strict=True)
-        ]
-        is_whole = all(backlog.nats is not None for backlog in backlogs)
+        measured = await self._measured(records, workers)
+        is_whole = all(one["lag"] is not None for one in measured)
         return {
             "service": service,
             "workers": sum(worker.service == service for worker in workers),
@@ -41,6 +41,14 @@ class Scale:
             "reason": None if is_whole else NATS_AWAY,
             "handlers": measured,
         }
+
+    async def _measured(
+        self, records: Sequence[HandlerRecord], workers: Sequence[WorkerRecord]
+    ) -> list[dict[str, Any]]:
+        standings = await self._reader.get([record.name for record in records])
+        backlogs = await self._backlogs.of(records)
+        alive = Counter(name for worker in workers for name in worker.handlers)
+        return [_measured(*one, alive[one[0].name]) for one in zip(records, standings, backlogs, strict=True)]
 
 
 def _measured(

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.door.accepted import json_response
 from gateway.ledger.away import is_not_migrated
+from gateway.operations.handler_gauges import show_handlers
 from gateway.parts import Parts, parts_of
 from shared.errors import BusUnavailable
 from shared.health import NotReady, readiness
@@ -37,8 +38,10 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """The numbers of this process in Prometheus' text format."""
-    page = parts_of(request).metrics
+    """The numbers of this process, and how each handler stands, in Prometheus' text format."""
+    parts = parts_of(request)
+    await show_handlers(parts.metrics, parts.scale)
+    page = parts.metrics
     return Response(page.render(), headers=_NO_STORE, media_type=page.content_type)
 
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from shared.telemetry import names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class Metrics:
@@ -115,6 +115,15 @@ class Metrics:
         if gauge is None:
             gauge = self._gauges[name] = Gauge(name, description, registry=self._registry)
         gauge.set_function(read)
+
+    def by_handler(self, name: str, description: str, values: "Mapping[str, float]") -> None:
+        """A gauge with a series for each of these handlers, and for no other from now on."""
+        gauge = self._gauges.get(name)
+        if gauge is None:
+            gauge = self._gauges[name] = Gauge(name, description, ["handler"], registry=self._registry)
+        gauge.clear()
+        for handler, value in values.items():
+            gauge.labels(handler).set(value)
 
     def render(self) -> bytes:
         """The page for GET /metrics, of type `content_type`."""

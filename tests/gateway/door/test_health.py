@@ -5,8 +5,11 @@ from httpx import AsyncClient
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from launcher.ports import free_port
+from shared.bus.redis_streams import RedisClient
 from shared.settings import Secret
 from tests.gateway.door.conftest import served
+from tests.gateway.history.stand_in import Workers
+from tests.until import until
 
 
 async def test_a_gateway_with_all_it_needs_is_ready(client: AsyncClient) -> None:
@@ -45,6 +48,26 @@ async def test_a_database_that_is_not_migrated_is_no_500(settings: GatewaySettin
 
     assert answer.status_code == 503
     assert ready.json()["checks"]["postgres"] == "not migrated"
+
+
+async def test_metrics_tell_how_each_handler_stands(client: AsyncClient, redis: RedisClient) -> None:
+    handler, other = "email.send", "email.send_welcome"
+    for name, type_ in ((handler, "email.requested"), (other, "user.registered")):
+        await Workers(redis).register(name, type_)
+        await redis.xgroup_create(f"events:{type_}", name, "0", mkstream=True)
+    for address in ("ada@example.com", "grace@example.com"):
+        await client.post("/v1/emails", json={"to": address, "subject": "Hello", "text": "Hello."})
+
+    async def both_lie_there() -> bool:
+        return f'trunkline_handler_backlog{{handler="{handler}"}} 2.0' in (await client.get("/metrics")).text
+
+    await until(both_lie_there)
+    page = (await client.get("/metrics")).text
+    assert f'trunkline_handler_backlog{{handler="{other}"}} 0.0' in page
+    assert f'trunkline_handler_dead{{handler="{handler}"}} 0.0' in page
+    assert f'trunkline_handler_workers{{handler="{handler}"}} 0.0' in page
+    assert f'trunkline_handler_oldest_age_seconds{{handler="{handler}"}}' in page
+    assert f'trunkline_handler_oldest_age_seconds{{handler="{other}"}}' not in page
 
 
 async def test_metrics_count_requests_by_their_route(client: AsyncClient) -> None:
