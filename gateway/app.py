@@ -18,6 +18,7 @@ from gateway.door.limits import BodyLimit
 from gateway.door.openapi import describe
 from gateway.door.prefer import PreferWait
 from gateway.door.problems import Problems, answer_refusal
+from gateway.files.uploads import Uploads
 from gateway.routes import (
     asyncapi,
     dead,
@@ -26,6 +27,7 @@ from gateway.routes import (
     emails,
     events,
     explain,
+    files,
     groups,
     handler_control,
     handlers,
@@ -72,6 +74,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             Middleware(TraceMiddleware, tracing=tracing, metrics=metrics),
             Middleware(Problems),
             Middleware(KeyCheck, keys=None if settings.api_auth == "off" else settings.api_keys),
+            Middleware(Uploads, most_bytes=settings.file_max_bytes),
             Middleware(BodyLimit, body_max=settings.body_max),
             Middleware(PreferWait),
             Middleware(Idempotency, ttl=settings.idempotency_ttl),
@@ -87,6 +90,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         orders,
         emails,
         notifications,
+        files,
         direct_jobs,
         jobs,
         job_control,

@@ -1,7 +1,8 @@
 """What the gateway takes from the bus: what became of that which it announced, entered in its own tables.
 
-InventoryReserved, InventoryRejected: the end of an order. InventoryChanged: the stock. CleanupDue: what is
-old goes. Each is harmless when it comes twice or out of order: an order is decided once, stock has a version.
+InventoryReserved, InventoryRejected: the end of an order. InventoryChanged: the stock. FileProcessed,
+FileRejected: what is in a file. CleanupDue: what is old goes. Each is harmless when it comes twice or out of
+order: an order and a file are decided once, stock has a version.
 """
 
 from datetime import timedelta
@@ -10,10 +11,21 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.cleanup import Cleanup
+from gateway.door.uuids import as_uuid
+from gateway.files.book import FileBook
+from gateway.files.cleanup import remove_orphans
 from gateway.shop import orders, products
 from gateway.shop.orders import Decided, Status
-from shared.contracts import CleanupDue, InventoryChanged, InventoryRejected, InventoryReserved
+from shared.contracts import (
+    CleanupDue,
+    FileProcessed,
+    FileRejected,
+    InventoryChanged,
+    InventoryRejected,
+    InventoryReserved,
+)
 from shared.jobs import Handlers, Job, Retry
+from shared.objects import Objects
 
 handlers = Handlers("gateway")
 
@@ -53,6 +65,25 @@ async def cleanup(event: CleanupDue, job: Job, cleanup: Cleanup) -> dict[str, in
     return removed
 
 
+@handlers.on(FileProcessed, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def update_file(event: FileProcessed, engine: AsyncEngine) -> dict[str, bool]:
+    """What is in a file is known; a file that is gone, or known already, stays as it is."""
+    return await _finish(event, engine)
+
+
+@handlers.on(FileRejected, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def reject_file(event: FileRejected, engine: AsyncEngine) -> dict[str, bool]:
+    """A file cannot be used."""
+    return await _finish(event, engine)
+
+
+@handlers.on(CleanupDue, time_limit=timedelta(hours=1), concurrency=1, total_concurrency=1)
+async def cleanup_files(event: CleanupDue, engine: AsyncEngine, objects: Objects) -> dict[str, int]:
+    """Remove bytes that no file has any more, or never had."""
+    del event
+    return {"removed": await remove_orphans(objects, FileBook(engine))}
+
+
 def _told(order_id: str, wanted: Status, decided: Decided, job: Job) -> dict[str, Any]:
     """The job's result. An order that somebody else announced is not ours to decide, and no failure."""
     if decided.status is None:
@@ -60,3 +91,8 @@ def _told(order_id: str, wanted: Status, decided: Decided, job: Job) -> dict[str
     elif decided.status != wanted:
         job.log.warning("order.decided_otherwise", order_id=order_id, status=decided.status, wanted=wanted)
     return {"order_id": order_id, "status": decided.status, "changed": decided.changed}
+
+
+async def _finish(event: FileProcessed | FileRejected, engine: AsyncEngine) -> dict[str, bool]:
+    file_id = as_uuid(event.file_id)
+    return {"changed": file_id is not None and await FileBook(engine).finish(event, file_id)}

@@ -26,6 +26,7 @@ from gateway.shop.orders import Orders
 from gateway.shop.products import Products
 from shared.bus import Bus
 from shared.jobs import HandlerControl, JobControl, Registry
+from shared.objects import Objects
 from shared.telemetry import Metrics, Tracing
 
 
@@ -38,6 +39,7 @@ class Parts:
     bus: Bus
     relay: Relay
     ledger: Ledger
+    objects: Objects
     jobs: Jobs
     live: LiveJobs
     registry: Registry
@@ -67,6 +69,10 @@ def parts_of(request: Request) -> Parts:
 
 async def _ledger(request: Request) -> Ledger:
     return parts_of(request).ledger
+
+
+async def _objects(request: Request) -> Objects:
+    return parts_of(request).objects
 
 
 async def _jobs(request: Request) -> Jobs:
@@ -138,6 +144,7 @@ async def _notifications(request: Request) -> Notifications:
 
 
 LedgerDep = Annotated[Ledger, Depends(_ledger)]
+ObjectsDep = Annotated[Objects, Depends(_objects)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 LiveDep = Annotated[LiveJobs, Depends(_live)]
 ControlDep = Annotated[JobControl, Depends(_control)]

@@ -39,6 +39,7 @@ from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
 from shared.hosted import Hosted
 from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
+from shared.objects import Objects
 from shared.service import Service
 from shared.telemetry import Metrics, Tracing
 
@@ -59,6 +60,7 @@ async def opened(
         faults = Faults(settings.trunkline_fault)
         relay = await stack.enter_async_context(_relay(settings, engine, bus))
         ledger = await stack.enter_async_context(Ledger(engine, hand_over=relay.take, faults=faults))
+        objects = Objects(settings.files_url)
         redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         registry, reader = Registry(redis), JobReader(redis)
@@ -71,13 +73,16 @@ async def opened(
         again = RunAgain(control, ledger, jobs.history)
         replaying = await stack.enter_async_context(Replaying(replays, again, jobs.history, engine))
         if tuple(handlers):
-            await stack.enter_async_context(_consumer(settings, engine, tracing=tracing, metrics=metrics))
+            await stack.enter_async_context(
+                _consumer(settings, engine, objects, tracing=tracing, metrics=metrics)
+            )
         yield Parts(
             settings=settings,
             engine=engine,
             bus=bus,
             relay=relay,
             ledger=ledger,
+            objects=objects,
             jobs=jobs,
             live=live,
             registry=registry,
@@ -149,14 +154,14 @@ async def _follow_up(
 
 
 def _consumer(
-    settings: GatewaySettings, engine: AsyncEngine, *, tracing: Tracing, metrics: Metrics
+    settings: GatewaySettings, engine: AsyncEngine, objects: Objects, *, tracing: Tracing, metrics: Metrics
 ) -> Hosted:
     """The gateway's own handlers, in this process; they may ask for the engine, and for what is here."""
     cleanup = Cleanup(engine, events_kept=settings.events_kept, audit_kept=settings.audit_kept)
 
     @asynccontextmanager
     async def resources(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
-        yield (engine, cleanup)
+        yield (engine, objects, cleanup)
 
     def make() -> Service:
         return Service("gateway", handlers, settings, resources=resources)

@@ -26,6 +26,10 @@ class GatewaySettings(Settings):
     """`off` lets everybody do everything without a key: for a closed network only."""
     body_max: Annotated[int, Field(ge=1)] = 1024 * 1024
     """The largest request body in bytes."""
+    files_url: Secret = Secret("file:///tmp/trunkline/files")
+    """Where files lie: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`."""
+    file_max_bytes: Annotated[int, Field(ge=1)] = 10_000_000_000
+    """The largest file that may be uploaded, in bytes."""
     event_max: Annotated[int, Field(ge=1)] = 1_000_000
     """The largest event in bytes, data and attributes: a bus refuses more (NATS: its max_payload, 1 MiB)."""
     relay_backlog: Annotated[int, Field(ge=1)] = 50_000

@@ -1,6 +1,6 @@
-"""The door's tables: users, and the ledger of events that is outbox and history in one."""
+"""The door's tables: users, files, and the ledger of events that is outbox and history in one."""
 
-from sqlalchemy import Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid, func
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="gateway")
@@ -30,5 +30,22 @@ users = Table(
         "email_key", Text, nullable=False, unique=True
     ),  # how two spellings of one address are told to be one
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("event_id", Uuid(as_uuid=False), nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),  # UUIDv7: sorted by it is sorted by time
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="uploaded"),  # then processed or rejected
+    Column("profile", JSONB),
+    Column("artifacts", JSONB),
+    Column("reason", Text),
+    Column("uploaded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finished_at", DateTime(timezone=True)),
     Column("event_id", Uuid(as_uuid=False), nullable=False),
 )

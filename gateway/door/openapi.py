@@ -40,6 +40,7 @@ TAGS: Final = [
     {"name": "orders", "description": "What customers want, and what became of it."},
     {"name": "emails", "description": "Mails to be sent."},
     {"name": "notifications", "description": "Users are told something, by mail."},
+    {"name": "files", "description": "Files in; what is in them, their bytes and artifacts out."},
     {"name": "events", "description": "CloudEvents 1.0 in; events with their jobs and causes out."},
     {
         "name": "groups",
@@ -84,6 +85,7 @@ _ACCEPTING: Final = (
     "/v1/orders",
     "/v1/emails",
     "/v1/notifications",
+    "/v1/files",
     "/v1/jobs",
 )
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)

@@ -116,6 +116,30 @@ PRECONDITION_FAILED: Final = Kind(
 BODY_TOO_LARGE: Final = Kind(
     "body-too-large", 413, "The body is too large", "The setting BODY_MAX limits a request's body."
 )
+FILE_TOO_LARGE: Final = Kind(
+    "file-too-large",
+    413,
+    "The file is too large",
+    "The setting FILE_MAX_BYTES limits a file; nothing was kept.",
+)
+UPLOAD_STALLED: Final = Kind(
+    "upload-stalled",
+    408,
+    "The upload stood still",
+    "For a minute no byte of the file came; nothing was kept. Send it again.",
+)
+DIGEST_MISMATCH: Final = Kind(
+    "digest-mismatch",
+    422,
+    "The file is not what its digest says",
+    "The sha-256 of Repr-Digest or Content-Digest is that of other bytes; nothing was kept. Send it again.",
+)
+RANGE_UNSATISFIABLE: Final = Kind(
+    "range-unsatisfiable",
+    416,
+    "The range lies behind the end",
+    "The header Content-Range of the answer tells how many bytes there are.",
+)
 EVENT_TOO_LARGE: Final = Kind(
     "event-too-large",
     413,
@@ -211,6 +235,10 @@ KINDS: Final = {
         UNIQUE_KEY_IN_FLIGHT,
         PRECONDITION_FAILED,
         BODY_TOO_LARGE,
+        FILE_TOO_LARGE,
+        UPLOAD_STALLED,
+        DIGEST_MISMATCH,
+        RANGE_UNSATISFIABLE,
         EVENT_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         INVALID,
