@@ -84,6 +84,9 @@ def _links(start: "Message", body: bytes) -> tuple[Any, list[dict[str, Any]]] | 
         document = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return None
-    accepted = cast("list[Any]", document.get("items", [document])) if isinstance(document, dict) else []
+    if not isinstance(document, dict):
+        return None
+    # A batch has `items` with jobs of their own; an order, too, has items, and its jobs beside them.
+    accepted = [document] if "jobs" in document else cast("list[Any]", document.get("items", []))
     links = [link for one in accepted if isinstance(one, dict) for link in one.get("jobs", ())]
     return (document, links) if 0 < len(links) <= _MOST_JOBS else None

@@ -1,7 +1,8 @@
 """Orders over HTTP: what a customer wants in, 202 with a pending order out; how it ended, later."""
 
-from collections import Counter
-from collections.abc import Mapping
+import asyncio
+from datetime import timedelta
+from time import monotonic
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -25,18 +26,19 @@ from gateway.door.problem_kinds import (
     UNSUPPORTED_MEDIA_TYPE,
 )
 from gateway.door.problems import Refused, documented
-from gateway.parts import JobsDep, LedgerDep, OrdersDep, SettingsDep, TracingDep
-from gateway.shop import orders
-from gateway.shop.orders import Customer, Order, Price, Status
+from gateway.door.waiting import LONGEST_WAIT, preferred_wait
+from gateway.history.live import LiveJobs
+from gateway.parts import JobsDep, LedgerDep, LiveDep, OrdersDep, SettingsDep, TracingDep
+from gateway.shop import ordering, orders
+from gateway.shop.orders import Order, Orders, Status
 from shared.clock import rfc3339
-from shared.contracts import OrderCreated, OrderItem, Quantity, Sku, new_id
+from shared.contracts import Quantity, Sku
 from shared.errors import Problem
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
-# What the contract order.created allows.
-_LARGEST_QUANTITY: Final = 1_000_000
-_LARGEST_TOTAL_CENTS: Final = 10**12
+_FIRST_LOOK_S: Final = 0.05
+_LAST_LOOK_S: Final = 1.0
 
 _EXAMPLE: Final = {
     "user_id": "0192f0c1-7a3b-7cde-8f01-23456789abcd",
@@ -134,7 +136,8 @@ async def place_order(
 
     It is pending then; the inventory decides.
     """
-    quantities = _quantities(wanted)
+    items = [(item.sku, item.quantity) for item in wanted.items]
+    quantities = ordering.quantities(items)
     async with ledger.transaction() as transaction:
         customer = await orders.customer(transaction.connection, wanted.user_id)
         if customer is None:
@@ -142,8 +145,8 @@ async def place_order(
                 UNKNOWN_USER, "no user has this id", errors=[Problem("/user_id", "no user has this id")]
             )
         prices = await orders.prices(transaction.connection, list(quantities))
-        _refuse_unknown(wanted, prices)
-        created = _created(wanted.user_id, customer, quantities, prices, settings.currency)
+        ordering.refuse_unknown(items, prices)
+        created = ordering.created(wanted.user_id, customer, quantities, prices, settings.currency)
         event = announced(created, tracing)
         order = await orders.enter(transaction.connection, created, event_id=event.id)
         await transaction.write(event)
@@ -155,7 +158,13 @@ async def place_order(
     )
 
 
-@router.get("", dependencies=[needs(Scope.READ)], summary="Orders", response_model=OrderPage)
+@router.get(
+    "",
+    dependencies=[needs(Scope.READ)],
+    summary="Orders",
+    response_model=OrderPage,
+    responses=documented(INVALID),
+)
 async def list_orders(
     *,
     found: OrdersDep,
@@ -181,13 +190,24 @@ async def list_orders(
     dependencies=[needs(Scope.READ)],
     summary="One order",
     response_model=None,
-    responses={200: {"model": OrderView}, 304: {}, **documented(NOT_FOUND)},
+    responses={200: {"model": OrderView}, 304: {}, **documented(NOT_FOUND, INVALID)},
 )
 async def get_order(
-    order_id: str, found: OrdersDep, if_none_match: Annotated[str | None, Header()] = None
+    *,
+    order_id: str,
+    found: OrdersDep,
+    live: LiveDep,
+    wait: Annotated[
+        float | None,
+        Query(ge=0, le=LONGEST_WAIT.total_seconds(), description="Seconds to wait while it is pending."),
+    ] = None,
+    prefer: Annotated[list[str] | None, Header(description="`wait=N` as the parameter (RFC 7240).")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """How an order stands; one that is pending comes with Retry-After."""
-    order = await found.find(order_id)
+    preferred = preferred_wait(prefer or []) or timedelta(0)
+    limit = timedelta(seconds=wait) if wait is not None else preferred
+    order = await _until_decided(order_id, found, live, limit)
     if order is None:
         raise Refused(NOT_FOUND, "no order has this id")
     body = msgspec.json.encode(_view(order))
@@ -195,59 +215,20 @@ async def get_order(
     return fresh_or_304(body, etag_of(body), if_none_match, headers)
 
 
-def _quantities(wanted: NewOrder) -> Mapping[str, int]:
-    """How many of each sku, in the order in which they were first named."""
-    quantities: Counter[str] = Counter()
-    for place, item in enumerate(wanted.items):
-        quantities[item.sku] += item.quantity
-        if quantities[item.sku] > _LARGEST_QUANTITY:
-            raise _too_much(f"/items/{place}/quantity", f"with those above more than {_LARGEST_QUANTITY:,}")
-    return quantities
+async def _until_decided(order_id: str, found: Orders, live: LiveJobs, limit: timedelta) -> Order | None:
+    """The order when it is decided, the limit is over or the gateway is about to stop.
 
-
-def _refuse_unknown(wanted: NewOrder, known: Mapping[str, Price]) -> None:
-    errors = [
-        Problem(f"/items/{place}/sku", f"no product has the sku {item.sku}")
-        for place, item in enumerate(wanted.items)
-        if item.sku not in known
-    ]
-    if errors:
-        raise Refused(UNKNOWN_SKU, errors[0].detail, errors=errors)
-
-
-def _created(
-    user_id: str,
-    customer: Customer,
-    quantities: Mapping[str, int],
-    prices: Mapping[str, Price],
-    currency: str,
-) -> OrderCreated:
-    """The order as it is told."""
-    items = [
-        OrderItem(
-            sku=sku,
-            name=prices[sku].name,
-            quantity=quantity,
-            unit_price_cents=prices[sku].unit_price_cents,
-        )
-        for sku, quantity in quantities.items()
-    ]
-    total_cents = sum(item.quantity * item.unit_price_cents for item in items)
-    if total_cents > _LARGEST_TOTAL_CENTS:
-        raise _too_much("/items", f"the total is more than {_LARGEST_TOTAL_CENTS:,} cents")
-    return OrderCreated(
-        order_id=new_id(),
-        user_id=user_id.lower(),
-        email=customer.email,
-        name=customer.name,
-        currency=currency,
-        items=items,
-        total_cents=total_cents,
-    )
-
-
-def _too_much(pointer: str, why: str) -> Refused:
-    return Refused(INVALID, f"{pointer[1:]}: {why}", errors=[Problem(pointer, why)])
+    Most are decided within milliseconds; who waits for longer looks less and less often.
+    """
+    ends_at = monotonic() + limit.total_seconds()
+    pause_s = _FIRST_LOOK_S
+    while True:
+        order = await found.find(order_id)
+        left_s = ends_at - monotonic()
+        if order is None or order.status != "pending" or left_s <= 0 or live.is_stopped:
+            return order
+        await asyncio.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 2, _LAST_LOOK_S)
 
 
 def _view(order: Order) -> dict[str, Any]:

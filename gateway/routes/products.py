@@ -121,7 +121,13 @@ async def put_product(
     return json_response(_view(entered), status.HTTP_201_CREATED if is_new else status.HTTP_200_OK, headers)
 
 
-@router.get("", dependencies=[needs(Scope.READ)], summary="The catalogue", response_model=ProductPage)
+@router.get(
+    "",
+    dependencies=[needs(Scope.READ)],
+    summary="The catalogue",
+    response_model=ProductPage,
+    responses=documented(INVALID),
+)
 async def list_products(
     products: ProductsDep,
     cursor: Annotated[

@@ -119,7 +119,13 @@ async def register_user(
     return json_response(document, status.HTTP_201_CREATED, {"Location": f"/v1/users/{user_id}"})
 
 
-@router.get("", dependencies=[needs(Scope.READ)], summary="Users", response_model=UserPage)
+@router.get(
+    "",
+    dependencies=[needs(Scope.READ)],
+    summary="Users",
+    response_model=UserPage,
+    responses=documented(INVALID),
+)
 async def list_users(
     engine: EngineDep,
     cursor: Annotated[

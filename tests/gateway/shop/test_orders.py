@@ -19,6 +19,8 @@ from shared.contracts import (
     new_id,
     wrap,
 )
+from shared.jobs import Handlers
+from shared.service import Service
 from shared.settings import Secret
 from shared.telemetry import Metrics, Tracing
 from tests.gateway.door.conftest import served
@@ -189,6 +191,31 @@ async def test_the_gateway_takes_decisions_from_the_bus_and_tells_why_an_order_w
     assert answer.json()["status"] == "rejected"
     assert answer.json()["shortages"] == [{"sku": "TEA-100", "wanted": 2, "available": 1}]
     assert (seen["retry-after"], "retry-after" in answer.headers) == ("1", False)
+
+
+async def test_an_order_can_be_waited_for_until_the_inventory_has_decided(
+    client: AsyncClient, settings: GatewaySettings
+) -> None:
+    inventory = Handlers("inventory")
+
+    @inventory.on(OrderCreated)
+    async def reserve_stock(event: OrderCreated) -> InventoryReserved:  # pyright: ignore[reportUnusedFunction] - registered
+        return reserved(event.order_id)
+
+    service = Service("inventory", inventory, settings)
+    await service.start()
+    try:
+        user_id = await a_user(client)
+        await a_product(client)
+        body = {"user_id": user_id, "items": [{"sku": "TEA-100", "quantity": 2}]}
+        placed = await client.post("/v1/orders", json=body, headers={"Prefer": "wait=20"})
+        answer = await client.get(placed.headers["location"], params={"wait": "20"})
+    finally:
+        await service.stop()
+
+    assert placed.headers["preference-applied"] == "wait=20"
+    assert [job["state"] for job in placed.json()["jobs"]] == ["succeeded"]
+    assert answer.json()["status"] == "confirmed"
 
 
 async def test_orders_are_listed_newest_first_by_user_and_state(
