@@ -1,19 +1,28 @@
 """The files that go along with a mail: their keys in the object store in, their bytes out, within a limit."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from email_service.mail import Enclosure
 from email_service.templates import Unsendable
 from shared.contracts import Attachment
 from shared.objects import ObjectMissing, Objects
 
+AT_A_TIME: Final = 2
+"""So many mails with attachments are in the memory of one process; others go past them."""
+
 
 class Enclosures:
-    """Reads attachments. `largest` is what a whole mail may have in bytes, as it goes to the relay."""
+    """Reads attachments. `largest` is what a whole mail may have in bytes, as it goes to the relay.
+
+    Who has read some holds one of the `turns` until the mail is sent: it may be a hundred megabytes.
+    """
 
     def __init__(self, objects: Objects, *, largest: int) -> None:
         self._objects = objects
         self.largest = largest
+        self.turns = asyncio.Semaphore(AT_A_TIME)
 
     async def read(self, attachments: Sequence[Attachment]) -> list[Enclosure]:
         """The files, in their order; Unsendable before any is read when they are too large together.

@@ -112,8 +112,15 @@ async def deliver(letter: Letter, job: Job, office: PostOffice) -> Outcome:
 
     A second run of a job whose mail was sent or bounced returns what was recorded and sends nothing.
     """
-    if letter.attachments and (known := await office.book.settled(job)):
+    if not letter.attachments:
+        return await _deliver(letter, job, office)
+    if known := await office.book.settled(job):
         return _settled(known, letter, job)  # its files may be gone by now
+    async with office.enclosures.turns:
+        return await _deliver(letter, job, office)
+
+
+async def _deliver(letter: Letter, job: Job, office: PostOffice) -> Outcome:
     try:
         mail = await _written(letter, job, office)
     except Unsendable as fault:
@@ -152,11 +159,12 @@ async def _written(letter: Letter, job: Job, office: PostOffice) -> Mail:
         trace_id=trace_id_of(current_traceparent() or job.envelope.traceparent),
         now=datetime.now(UTC),
     )
-    if not letter.attachments:
-        return write()
-    # Encoding some megabytes takes a good part of a second, in which other jobs go on.
-    enclosures = await office.enclosures.read(letter.attachments)
-    mail = await asyncio.to_thread(write, enclosures=enclosures)
+    if letter.attachments:
+        # Encoding some megabytes takes a good part of a second, in which other jobs go on.
+        enclosures = await office.enclosures.read(letter.attachments)
+        mail = await asyncio.to_thread(write, enclosures=enclosures)
+    else:
+        mail = write()
     if len(mail.content) > office.enclosures.largest:
         raise Unsendable(
             f"the mail has {len(mail.content):,} bytes; MAIL_SIZE_MAX allows {office.enclosures.largest:,}"

@@ -58,7 +58,7 @@ class EmailSettings(Settings):
     """The largest mail in bytes as it goes to the relay: attachments have a third more than as files."""
     mail_kept: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=30)
     """How long it is known that a mail was sent, at least a day; a job that comes again later sends again."""
-    files_url: Secret = Secret("file:///tmp/trunkline-files")
+    files_url: Secret = Secret("file:///tmp/trunkline/files")
     """Where attachments lie: a folder (`file:///its/path`), `s3://`, `gs://` or `az://`."""
     mail_unknown: Literal["resend", "hold"] = "resend"
     """When nobody knows whether the relay took a mail: `resend` risks two copies, `hold` asks a person."""
