@@ -7,9 +7,10 @@ from functools import partial
 
 from inventory_service.handlers import Keeping, handlers
 from inventory_service.settings import InventorySettings
+from inventory_service.webhook import Webhook
 from shared.db import connect
 from shared.service import Service
-from shared.telemetry import Tracing
+from shared.telemetry import Tracing, get_logger
 
 _LONGER = timedelta(days=7)
 """A dead job may be run again until DEAD_TTL is over, and take a while."""
@@ -18,10 +19,12 @@ _LONGER = timedelta(days=7)
 @asynccontextmanager
 async def resources(settings: InventorySettings, tracing: Tracing) -> AsyncGenerator[tuple[object, ...]]:
     """What the handlers ask for; closed when the last job has ended."""
-    del tracing
+    if settings.warehouse is None:
+        get_logger().info("warehouse.nobody_to_tell", setting="WAREHOUSE_URL")
     engine = connect(settings.database_url, service="inventory", pool_size=settings.database_pool_size)
     try:
-        yield (engine, Keeping(inbox=settings.dead_ttl + _LONGER))
+        async with Webhook(settings.warehouse, tracing=tracing) as warehouse:
+            yield (engine, warehouse, Keeping(inbox=settings.dead_ttl + _LONGER))
     finally:
         await engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_waits_double_until_the_cap_and_end_with_the_attempts() -> None:
     waits = [retry.delay(attempt) for attempt in (1, 2, 3, 4, 5)]
 
     assert waits == [timedelta(seconds=seconds) for seconds in (2, 4, 8, 10)] + [None]
+
+
+def test_a_schedule_is_kept_and_jitter_adds_a_tenth_at_most() -> None:
+    waits = [timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=2)]
+    retry = Retry.scheduled(*waits)
+
+    for attempt, wait in enumerate(waits, start=1):
+        assert wait <= (retry.delay(attempt) or wait * 2) <= wait * 1.1
+    assert retry.delay(4) is None
+    with pytest.raises(ValueError, match="3 delays do not fit 5 attempts"):
+        replace(retry, attempts=5)
 
 
 def test_a_setting_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
