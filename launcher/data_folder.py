@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import re
@@ -16,7 +17,7 @@ from launcher.errors import DataFolderForeign, DataFolderInUse
 from launcher.state import read_state, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 FORMAT = 1
 DEFAULT = Path(".trunkline")
@@ -73,10 +74,13 @@ class DataFolder:
 
     def api_key(self) -> str:
         """The key of this folder, made once: tl_<8 hex>_<43 url-safe characters>."""
-        file = self.path / "api_key"
-        if not file.is_file():
-            write_private(file, f"tl_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}".encode())
-        return file.read_text(encoding="ascii").strip()
+        return self._made_once("api_key", lambda: f"tl_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}")
+
+    def warehouse_secret(self) -> str:
+        """What signs this folder's webhooks, made once: whsec_<base64 of 32 bytes>."""
+        return self._made_once(
+            "warehouse_secret", lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        )
 
     def agree_on_postgres(self, major: int) -> None:
         """Remember the Postgres that made the database; raises DataFolderForeign for another."""
@@ -116,6 +120,12 @@ class DataFolder:
             return None
         finally:
             os.close(descriptor)
+
+    def _made_once(self, name: str, make: Callable[[], str]) -> str:
+        file = self.path / name
+        if not file.is_file():
+            write_private(file, make().encode())
+        return file.read_text(encoding="ascii").strip()
 
     def _lock(self, descriptor: int) -> None:
         """Try for a moment: a `status` that looks who holds it holds it too, for a blink."""

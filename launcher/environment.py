@@ -61,6 +61,8 @@ class Wiring:
     monitor_data: Path
     otlp_port: int | None
     log_format: str
+    warehouse: Mapping[str, str]
+    """WAREHOUSE_* of a receiver of ours; none where the user has one."""
     gateway: str | None = None
 
     def defaults(self) -> dict[str, str]:
@@ -75,6 +77,7 @@ class Wiring:
             "MONITOR_DATA": str(self.monitor_data),
             "LOG_FORMAT": self.log_format,
             "PYTHONUNBUFFERED": "1",
+            **self.warehouse,
         }
         if self.gateway:
             settings["GATEWAY_URL"] = self.gateway

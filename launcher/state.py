@@ -24,7 +24,10 @@ class RunningProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """`state.json`: there while the system is ready. `mail` is None when the user gave a relay."""
+    """`state.json`: there while the system is ready. `mail` is None when the user gave a relay.
+
+    `warehouse` is the file of what the warehouse was told; None when it is the user's, or nobody tells it.
+    """
 
     gateway: str | None
     monitor: str | None
@@ -34,6 +37,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     postgres: str
     smtp: str
     mail: str | None
+    warehouse: str | None = None
     api_key: str
     pid: int
     processes: dict[str, RunningProcess]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from launcher.data_folder import DataFolder
     from launcher.environment import Given
     from launcher.logs import Terminal
-    from launcher.servers import Server
+    from launcher.servers import Server, WarehouseReceiver
     from launcher.services import Service
     from launcher.supervisor import Program
 
@@ -81,7 +81,8 @@ class System:
         self._plan = plan
         self._terminal = terminal
         self._is_ready = False
-        self._backends = choose_backends(plan.given, plan.folder)
+        has_inventory = bool(plan.counts.get("inventory"))
+        self._backends = choose_backends(plan.given, plan.folder, has_inventory=has_inventory)
         self._wiring = _wire(plan, self._backends)
         self._programs = {program.name: program for program in _service_processes(plan, self._wiring)}
         self._servers = [self._server_child(server) for server in self._backends.in_stop_order()]
@@ -127,6 +128,7 @@ class System:
             postgres=wiring.postgres,
             smtp=wiring.smtp,
             mail=str(backends.inbox.data) if backends.inbox else None,
+            warehouse=str(backends.warehouse.data) if backends.warehouse else None,
             api_key=wiring.api_key,
             pid=os.getpid(),
             processes=self._running(),
@@ -197,7 +199,15 @@ def _wire(plan: Plan, backends: Backends) -> Wiring:
         otlp_port=free_port() if has_monitor else None,
         log_format=plan.log_format,
         gateway=f"http://{LOOPBACK}:{plan.port}" if has_gateway else None,
+        warehouse=_warehouse_settings(backends.warehouse),
     )
+
+
+def _warehouse_settings(receiver: WarehouseReceiver | None) -> dict[str, str]:
+    if receiver is None:
+        return {}
+    settings = {"WAREHOUSE_URL": receiver.url, "WAREHOUSE_SECRET": receiver.secret}
+    return {**settings, "WAREHOUSE_ALLOW": LOOPBACK}
 
 
 def _service_processes(plan: Plan, wiring: Wiring) -> Iterator[ServiceProcess]:

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 import asyncpg
+import httpx
 import nats
 import pytest
 from redis.asyncio import Redis
+from standardwebhooks import Webhook
 
 from launcher.errors import StartFailed
-from launcher.servers import NatsServer, PostgresServer, RedisServer, SmtpInbox
+from launcher.probes import ask
+from launcher.servers import NatsServer, PostgresServer, RedisServer, SmtpInbox, WarehouseReceiver
 
 
 @pytest.fixture
@@ -139,6 +143,38 @@ async def test_the_inbox_refuses_whom_it_is_made_to_refuse(
 
     assert refused.value.recipients[f"{local_part}@example.org"][0] == code
     assert inbox.messages() == []
+
+
+async def test_the_warehouse_keeps_what_is_signed_and_refuses_what_is_not(tmp_path: Path) -> None:
+    secret = "whsec_" + "A" * 43 + "="
+    now, body = datetime.now(UTC), '{"type":"inventory.reserved"}'
+    headers = {"webhook-id": "event-1", "webhook-timestamp": str(int(now.timestamp()))}
+    signatures = {
+        "good": Webhook(secret).sign("event-1", now, body),
+        "forged": Webhook("whsec_" + "B" * 43 + "=").sign("event-1", now, body),
+        "odd": "v1,not base64",
+        "none": "",
+    }
+
+    async with (
+        WarehouseReceiver(tmp_path / "warehouse.jsonl", f"{secret},whsec_AAAA") as server,
+        httpx.AsyncClient() as client,
+    ):
+        codes = {
+            name: (
+                await client.post(
+                    server.url, content=body, headers=headers | {"webhook-signature": signature}
+                )
+            ).status_code
+            for name, signature in signatures.items()
+        }
+        too_large = await ask(server.port, b"POST /hooks HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")
+        kept = server.deliveries()
+
+    assert codes == {"good": 204, "forged": 401, "odd": 401, "none": 401}
+    assert (too_large or b"").startswith(b"HTTP/1.1 413 ")
+    assert [(one["id"], one["message"]) for one in kept] == [("event-1", {"type": "inventory.reserved"})]
+    assert server.data.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_server_whose_port_is_taken_says_by_whom(redis_server: RedisServer, tmp_path: Path) -> None:
