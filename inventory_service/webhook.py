@@ -11,7 +11,7 @@ WarehouseError
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -104,14 +104,7 @@ class Webhook:
         self._tracing = tracing
         self._resolve = resolve or _resolve
         self._signer = Signer(endpoint.secrets if endpoint else ())
-        # The transport alone: a client would keep cookies, follow proxies of the environment and redirects.
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=ssl.create_default_context(cadata=endpoint.authority)
-            if endpoint and endpoint.authority
-            else True,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=5),
-        )
+        self._transport = _transport(endpoint) if endpoint else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,20 +112,22 @@ class Webhook:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
-        await self._transport.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
     async def post(self, message: Message) -> int:
         """Post the message; returns the status, a 2xx. Raises a WarehouseError.
 
         Cancelled, or after WarehouseUnreachable, nobody knows whether the warehouse has it.
         """
-        if self.endpoint is None:
+        if self.endpoint is None or self._transport is None:
             raise RuntimeError("there is no warehouse to be told; look at `endpoint` first")
         whole = self.endpoint.whole
         with self._tracing.client("POST", _attributes(self.endpoint)) as span:
             try:
                 async with asyncio.timeout(whole.total_seconds()):
-                    response = await self._answer(self.endpoint, message, span.traceparent)
+                    requests = await self._requests(self.endpoint, message, span.traceparent)
+                    response = await _answer(self._transport, requests)
             except TimeoutError:
                 why = f"warehouse did not answer within {whole.total_seconds():g} s"
                 raise WarehouseUnreachable(why) from None
@@ -142,19 +137,12 @@ class Webhook:
             finally:
                 await _let_go(response)
 
-    async def _answer(self, endpoint: Endpoint, message: Message, traceparent: str) -> httpx.Response:
-        """The head of the answer, from the first address that takes a connection."""
+    async def _requests(self, endpoint: Endpoint, message: Message, traceparent: str) -> list[httpx.Request]:
+        """The same request to each address that may be called."""
         addresses = await self._addresses(endpoint)
-        failure: Exception | None = None
-        for address in addresses[:_MOST_ADDRESSES]:
-            request = self._request(endpoint, address, message, traceparent)
-            try:
-                return await self._transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error
-            except httpx.HTTPError as error:
-                raise WarehouseUnreachable(_why("warehouse did not answer", error)) from error
-        raise WarehouseUnreachable(_why("no connection to the warehouse", failure)) from failure
+        return [
+            self._request(endpoint, address, message, traceparent) for address in addresses[:_MOST_ADDRESSES]
+        ]
 
     async def _addresses(self, endpoint: Endpoint) -> list[Address]:
         """Those that may be called. The name is looked up once: what is checked is what is connected to."""
@@ -210,6 +198,29 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     except (ValueError, OverflowError, TypeError):
         return None
     return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def _transport(endpoint: Endpoint) -> httpx.AsyncHTTPTransport:
+    """The transport alone: a client would keep cookies and follow redirects and the environment's proxies."""
+    authority = endpoint.authority
+    return httpx.AsyncHTTPTransport(
+        verify=ssl.create_default_context(cadata=authority) if authority else True,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=5),
+    )
+
+
+async def _answer(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx.Request]) -> httpx.Response:
+    """The head of the answer, from the first address that takes a connection."""
+    failure: Exception | None = None
+    for request in requests:
+        try:
+            return await transport.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            failure = error
+        except httpx.HTTPError as error:
+            raise WarehouseUnreachable(_why("warehouse did not answer", error)) from error
+    raise WarehouseUnreachable(_why("no connection to the warehouse", failure)) from failure
 
 
 def _accepted(response: httpx.Response) -> int:
