@@ -87,6 +87,7 @@ _ACCEPTING: Final = (
     "/v1/notifications",
     "/v1/files",
     "/v1/jobs",
+    "/v1/schedules/{name}/run",
 )
 _IDEMPOTENCY_KINDS: Final = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED)
 _REPLAYED: Final = {
