@@ -31,6 +31,7 @@ from gateway.operations.replaying import Replaying
 from gateway.operations.replays import Replays
 from gateway.operations.scale import Scale
 from gateway.parts import Parts
+from gateway.schedules.adoption import Adoption
 from gateway.settings import GatewaySettings
 from gateway.shop.orders import Orders
 from gateway.shop.products import Products
@@ -143,6 +144,7 @@ async def _follow_up(
         )
     )
     await stack.enter_async_context(Expiry(engine))
+    await stack.enter_async_context(Adoption(engine))
     metrics.watch(
         "trunkline_relay_waiting", "Committed events in memory, on no bus yet.", lambda: relay.waiting
     )

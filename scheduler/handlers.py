@@ -23,6 +23,9 @@ _TOO_MANY: Final = text("""
     WHERE ticks.schedule = last.schedule AND ticks.tick <= last.tick AND NOT open
 """)
 
+# A gateway takes them within a second; where there is none, nobody does.
+_LEFT: Final = text("DELETE FROM scheduler.outbox WHERE published_at < now() - interval '1 day'")
+
 handlers = Handlers("scheduler")
 
 
@@ -40,4 +43,5 @@ async def cleanup(_: CleanupDue, engine: AsyncEngine, keeping: Keeping) -> dict[
     async with engine.begin() as connection:
         old: CursorResult[tuple[()]] = await connection.execute(_TOO_OLD, {"age": keeping.age})
         many: CursorResult[tuple[()]] = await connection.execute(_TOO_MANY, {"kept": keeping.ticks})
+        await connection.execute(_LEFT)
     return {"ticks_removed": old.rowcount + many.rowcount}

@@ -15,7 +15,7 @@ from shared.jobs import FINAL, JobReader, Registry, keys
 
 _OPEN: Final = text("""
     SELECT ticks.schedule, ticks.tick, ticks.type, ticks.event_id::text AS event_id, ticks.decided_at,
-        now() AS now, outbox.id IS NOT NULL AS is_waiting
+        now() AS now, outbox.id IS NOT NULL AND outbox.published_at IS NULL AS is_waiting
     FROM scheduler.ticks LEFT JOIN scheduler.outbox ON outbox.id = ticks.event_id
     WHERE ticks.open ORDER BY ticks.decided_at LIMIT 500
 """)

@@ -16,19 +16,26 @@ _BATCH: Final = 200
 _LIMIT_S: Final = 4.0
 """Within what Postgres allows an open transaction to be idle."""
 
-_TYPES: Final = select(outbox.c.type).distinct()
-_WAITING: Final = select(func.count()).select_from(outbox)
+_IS_WAITING: Final = outbox.c.published_at.is_(None)
+_TYPES: Final = select(outbox.c.type).where(_IS_WAITING).distinct()
+_WAITING: Final = select(func.count()).select_from(outbox).where(_IS_WAITING)
 _PUBLISHED: Final = text("""
-    WITH gone AS (
-        DELETE FROM scheduler.outbox WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING schedule, tick
+    WITH sent AS (
+        UPDATE scheduler.outbox SET published_at = clock_timestamp(), place = there.place
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:places AS text[])) AS there (id, place)
+        WHERE outbox.id = there.id
+        RETURNING outbox.schedule, outbox.tick, outbox.published_at
     )
-    UPDATE scheduler.ticks SET published_at = clock_timestamp()
-    FROM gone WHERE (ticks.schedule, ticks.tick) = (gone.schedule, gone.tick)
+    UPDATE scheduler.ticks SET published_at = sent.published_at
+    FROM sent WHERE (ticks.schedule, ticks.tick) = (sent.schedule, sent.tick)
 """)
 
 
 class Outbox:
-    """Publishes what was committed; replicas leave each other's rows alone."""
+    """Publishes what was committed; replicas leave each other's rows alone.
+
+    What is published stays until a gateway has it in its ledger, or the cleanup finds it.
+    """
 
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
         self._engine = engine
@@ -51,23 +58,24 @@ class Outbox:
         async with self._engine.begin() as connection:
             taking = (
                 select(outbox)
-                .where(outbox.c.type == type_)
+                .where(_IS_WAITING, outbox.c.type == type_)
                 .order_by(outbox.c.tick)
                 .limit(_BATCH)
                 .with_for_update(skip_locked=True)
             )
             rows = (await connection.execute(taking)).all()
-            published = await self._hand_over(rows) if rows else []
+            published = await self._hand_over(rows) if rows else {}
             if published:
-                await connection.execute(_PUBLISHED, {"ids": published})
+                places = {"ids": [*published], "places": [*published.values()]}
+                await connection.execute(_PUBLISHED, places)
         return len(published)
 
-    async def _hand_over(self, rows: Sequence[Row[Any]]) -> list[str]:
+    async def _hand_over(self, rows: Sequence[Row[Any]]) -> dict[str, str]:
         try:
             async with asyncio.timeout(_LIMIT_S):
-                return list(await self._bus.publish([_envelope(row) for row in rows]))
+                return await self._bus.publish([_envelope(row) for row in rows])
         except TimeoutError:
-            return []
+            return {}
 
 
 def _envelope(row: Row[Any]) -> Envelope:

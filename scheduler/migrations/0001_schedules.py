@@ -63,9 +63,13 @@ def upgrade() -> None:
             attributes jsonb NOT NULL,
             data bytea NOT NULL,
             schedule text NOT NULL,
-            tick timestamptz NOT NULL
+            tick timestamptz NOT NULL,
+            published_at timestamptz,
+            place text
         )
     """)
+    op.execute("CREATE INDEX outbox_waiting ON scheduler.outbox (type, tick) WHERE published_at IS NULL")
+    op.execute("CREATE INDEX outbox_published ON scheduler.outbox (id) WHERE published_at IS NOT NULL")
     op.execute("""
         CREATE TABLE scheduler.removed (
             name text PRIMARY KEY,
@@ -80,6 +84,7 @@ def upgrade() -> None:
                 GRANT SELECT, INSERT, UPDATE, DELETE ON scheduler.schedules, scheduler.removed
                     TO trunkline_gateway;
                 GRANT SELECT, INSERT ON scheduler.ticks TO trunkline_gateway;
+                GRANT SELECT, UPDATE, DELETE ON scheduler.outbox TO trunkline_gateway;
             END IF;
         END $$
     """)

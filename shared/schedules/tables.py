@@ -68,6 +68,8 @@ outbox = Table(
     Column("data", LargeBinary, nullable=False),
     Column("schedule", Text, nullable=False),
     Column("tick", _INSTANT, nullable=False),
+    Column("published_at", _INSTANT),
+    Column("place", Text),  # where it lies on its bus
 )
 
 removed = Table(
