@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from scheduler.settings import SchedulerSettings
@@ -18,6 +19,7 @@ from tests.until import until
 
 SCHEDULES = 200
 TWO_HOURS_S = 7200
+BUSY_S = 90  # seven processes start: on a busy machine that alone may take a minute
 
 
 class Replicas:
@@ -54,7 +56,7 @@ class Replicas:
         """The exit codes of those that were not killed."""
         for process in self.running:
             process.terminate()
-        codes = [process.wait(timeout=20) for process in self.running]
+        codes = [process.wait(timeout=60) for process in self.running]
         self.running.clear()
         self._log.close()
         return codes
@@ -71,6 +73,7 @@ def replicas(settings: SchedulerSettings, log: Path) -> Generator[Replicas]:
             process.wait()
 
 
+@pytest.mark.timeout(300)
 async def test_each_tick_comes_once_whoever_dies_and_whatever_a_clock_says(
     settings: SchedulerSettings, engine: AsyncEngine, query: Query, redis_url: str, tmp_path: Path
 ) -> None:
@@ -93,14 +96,14 @@ async def test_each_tick_comes_once_whoever_dies_and_whatever_a_clock_says(
     with replicas(settings, tmp_path / "replicas.log") as some:
         for off in (0, 0, 0, TWO_HOURS_S, -TWO_HOURS_S):
             some.start(clock_off_s=off)
-        await until(lambda: passed(0), within=30)
+        await until(lambda: passed(0), within=BUSY_S)
         for n in (0, 1):
             some.kill(n)
             some.start()
-            await until(lambda n=n: passed(2 + 2 * n), within=30)
+            await until(lambda n=n: passed(2 + 2 * n), within=BUSY_S)
         some.kill(0)  # of the first five live only those with a wrong clock, and what was started since
-        await until(lambda: passed(7), within=30)
-        await until(all_published, within=30)
+        await until(lambda: passed(7), within=BUSY_S)
+        await until(all_published, within=BUSY_S)
         codes = some.stop()
         end = (await query("SELECT max(tick) AS at FROM scheduler.ticks"))[0]["at"]
 
