@@ -1,4 +1,7 @@
-"""Real servers, started once a run on free ports; each test finds them empty."""
+"""Real servers, started once a run on free ports; each test finds them empty.
+
+They come from the wheels, or with TRUNKLINE_TEST_BROKERS=containers from the images of compose.yaml.
+"""
 
 import asyncio
 import threading
@@ -6,6 +9,7 @@ from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -19,6 +23,7 @@ from redis.asyncio import Redis
 from launcher.servers import NatsServer, PostgresServer, RedisServer
 from launcher.services import SERVICES
 from shared.db import DatabaseUrl, migrate
+from tests.servers import AnyServer, in_containers
 
 T = TypeVar("T")
 
@@ -62,9 +67,9 @@ def logging_of_one_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Servers:
-    redis: RedisServer
-    nats: NatsServer
-    postgres: PostgresServer
+    redis: AnyServer
+    nats: AnyServer
+    postgres: AnyServer
     background: Background
 
 
@@ -78,12 +83,7 @@ def background() -> Iterator[Background]:
 @pytest.fixture(scope="session")
 def servers(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("servers")
-    started = Servers(
-        RedisServer(folder / "redis", durable=False),
-        NatsServer(folder / "nats", durable=False),
-        PostgresServer(folder / "postgres", durable=False),
-        background,
-    )
+    started = Servers(*(_containers() if in_containers() else _wheels(folder)), background)
 
     async def start() -> None:
         await asyncio.gather(started.redis.start(), started.nats.start(), started.postgres.start())
@@ -94,6 +94,21 @@ def servers(background: Background, tmp_path_factory: pytest.TempPathFactory) ->
     background.run(start())
     yield started
     background.run(stop())
+
+
+def _containers() -> tuple[AnyServer, AnyServer, AnyServer]:
+    # Imported late: a run on the wheels needs no client of Docker.
+    from tests.containers import NatsContainer, PostgresContainer, RedisContainer  # noqa: PLC0415
+
+    return RedisContainer(), NatsContainer(), PostgresContainer()
+
+
+def _wheels(folder: Path) -> tuple[AnyServer, AnyServer, AnyServer]:
+    return (
+        RedisServer(folder / "redis", durable=False),
+        NatsServer(folder / "nats", durable=False),
+        PostgresServer(folder / "postgres", durable=False),
+    )
 
 
 @pytest.fixture

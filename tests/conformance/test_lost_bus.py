@@ -2,15 +2,15 @@
 
 import asyncio
 
-from launcher.servers import Server
 from shared.contracts import Envelope, wrap
 from shared.jobs import Handlers
 from tests.conformance.conftest import Asked, Lab
 from tests.conftest import Servers
+from tests.servers import AnyServer
 from tests.until import until
 
 
-def server_of(lab: Lab, servers: Servers) -> Server:
+def server_of(lab: Lab, servers: Servers) -> AnyServer:
     return servers.redis if lab.bus_name == "redis" else servers.nats
 
 

@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from launcher.servers import Server
 from shared.contracts import UserRegistered, encode_structured, wrap
+from tests.servers import AnyServer
 from tests.until import until
 
 WELCOME = "email.send_welcome"
 
 
 @asynccontextmanager
-async def away(server: Server) -> AsyncGenerator[None]:
+async def away(server: AnyServer) -> AsyncGenerator[None]:
     """The server is killed, and started again afterwards."""
     await server.kill()
     try:
