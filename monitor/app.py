@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.collector import Collector
+from monitor.forwarding import Forwarder
 from monitor.health import Health
 from monitor.jaeger import EXCEPTION_HANDLERS, JaegerApi
 from monitor.jobs import working
@@ -50,6 +51,7 @@ class Monitor:
             retention=settings.trace_retention,
             metrics=self._metrics,
         )
+        self._forwarder = Forwarder(settings.otlp_forward_url, self._metrics)
         self._sockets: list[socket.socket] = []
         self._server: uvicorn.Server | None = None
         self.port = 0
@@ -64,6 +66,7 @@ class Monitor:
         ]
         self.port, self.otlp_port = (bound.getsockname()[1] for bound in self._sockets)
         await self._store.start()
+        await self._forwarder.start()
         self._server = _Server(
             uvicorn.Config(
                 self._application(),
@@ -91,6 +94,7 @@ class Monitor:
             async with working(self._settings, self._job_metrics):
                 await self._server.serve(sockets=self._sockets)
         finally:
+            await self._forwarder.stop()
             await self._store.stop()
         log.info("monitor.stopped")
 
@@ -104,7 +108,7 @@ class Monitor:
         sessions = Sessions()
         traces = TraceReader(self._store.path)
         renderer = Renderer()
-        collector = Starlette(routes=Collector(self._store, self._metrics).routes())
+        collector = Starlette(routes=Collector(self._store, self._forwarder, self._metrics).routes())
         reading = Starlette(
             routes=[
                 *Pages(traces, renderer, otlp_port=self.otlp_port).routes(),

@@ -1,6 +1,7 @@
 """POST /v1/traces in, 200 out once the spans are committed: the OTLP/HTTP door."""
 
 import asyncio
+from http import HTTPStatus
 
 from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
 from starlette.requests import ClientDisconnect, Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor import otlp
+from monitor.forwarding import Body, Forwarder
 from monitor.metrics import MonitorMetrics
 from monitor.otlp import BadBody, BodyTooLarge, Encoding
 from monitor.span import Received, spans_of
@@ -22,8 +24,9 @@ _INVALID = "the trace_id must be 16 bytes and the span_id 8, neither all zero"
 class Collector:
     """Takes spans from exporters; asks for no key, which is why OTLP_HOST is loopback by default."""
 
-    def __init__(self, store: SpanStore, metrics: MonitorMetrics) -> None:
+    def __init__(self, store: SpanStore, forwarder: Forwarder, metrics: MonitorMetrics) -> None:
         self._store = store
+        self._forwarder = forwarder
         self._metrics = metrics
         self._decoders = asyncio.Semaphore(_DECODED_AT_ONCE)
 
@@ -49,7 +52,10 @@ class Collector:
             return _refusal(encoding, 400, INVALID_ARGUMENT, str(bad))
         except (ClientDisconnect, TimeoutError):
             return _refusal(encoding, 408, INVALID_ARGUMENT, "the body did not come to its end")
-        return await self._stored(received, encoding)
+        answer = await self._stored(received, encoding)
+        if answer.status_code == HTTPStatus.OK:  # what the exporter sends again would else be sent on twice
+            self._forwarder.take(Body(body, _headers_to_keep(request)))
+        return answer
 
     async def _decoded(self, body: bytes, encoding: Encoding, *, is_gzip: bool) -> Received:
         def decoded() -> Received:
@@ -76,6 +82,12 @@ class Collector:
         return Response(
             otlp.success(encoding, refused=received.refused, reason=reason), media_type=encoding.value
         )
+
+
+def _headers_to_keep(request: Request) -> dict[str, str]:
+    """What tells how to read the body."""
+    names = ("content-type", "content-encoding")
+    return {name: value for name in names if (value := request.headers.get(name)) is not None}
 
 
 def _encoding(request: Request) -> Encoding | None:

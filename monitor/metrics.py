@@ -29,6 +29,12 @@ class MonitorMetrics:
             "Spans that were deleted for age or number.",
             registry=self._registry,
         )
+        self.forwarded = Counter(
+            "trunkline_monitor_bodies_forwarded",
+            "Bodies of spans for OTLP_FORWARD_URL, by what became of them: sent, refused or dropped.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self.queued = Gauge(
             "trunkline_monitor_spans_queued",
             "Spans that wait for the writer.",

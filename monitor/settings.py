@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -13,6 +14,13 @@ from shared.settings import Settings as SharedSettings
 
 def _readable_keys(value: SecretStr) -> SecretStr:
     ApiKeys.parse(value.get_secret_value())
+    return value
+
+
+def _collector(value: str) -> str:
+    address = urlsplit(value)
+    if value and (address.scheme not in ("http", "https") or not address.hostname):
+        raise ValueError("must be http://host:port or https://host:port")
     return value
 
 
@@ -27,6 +35,8 @@ class Settings(SharedSettings):
     """TCP port that takes spans as OTLP/HTTP; 0 takes a free one."""
     otlp_host: str = "127.0.0.1"
     """The address that OTLP_PORT is opened on. It asks for no key: open it in a closed network only."""
+    otlp_forward_url: Annotated[str, AfterValidator(_collector)] = ""
+    """Where the spans are sent on to, as they came: the OTLP/HTTP endpoint of Jaeger, say; best effort."""
     monitor_data: Path = Path(".trunkline/monitor")
     """The folder of traces.sqlite; made when it is missing, and used by one monitor at a time."""
     gateway_url: str | None = None

@@ -16,6 +16,7 @@ from tests.monitor.running import start_and_fail
         ("PORT", "http", "PORT: "),
         ("OTLP_PORT", "70000", "OTLP_PORT: "),
         ("OTLP_PORT", "8001", "PORT and OTLP_PORT are both 8001"),
+        ("OTLP_FORWARD_URL", "jaeger:4318", "OTLP_FORWARD_URL: "),
         ("TRACE_SPANS_MAX", "0", "TRACE_SPANS_MAX: "),
         ("TRACE_RETENTION", "-5", "TRACE_RETENTION: "),
         ("API_KEYS", "s3cret", "entry 1 is not <key>=<scope>+<scope>"),
