@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from email_service.settings import EmailSettings
+from file_service.settings import FileSettings
 from gateway.settings import GatewaySettings
 from inventory_service.settings import InventorySettings
 from monitor.settings import Settings as MonitorSettings
@@ -30,6 +31,7 @@ def settings_page() -> str:
         _table("Email service", EmailSettings, shared),
         _table("Inventory service", InventorySettings, shared),
         _table("Scheduler", SchedulerSettings, shared),
+        _table("File service", FileSettings, shared),
         _table("Monitor", MonitorSettings, shared),
     ]
     return "\n".join(parts)

@@ -1,1 +1,1 @@
-"""Uploaded files in; profiles, thumbnails and other artifacts out."""
+"""The file service: file.uploaded in; what is in the file, and artifacts made from it, out."""
