@@ -102,6 +102,8 @@ class ReportRequested(Event):
     """Whose statement; given with `customer_statement`, and only with it."""
     email_to: Address | None = None
     """Who gets the report by mail as well."""
+    copies_to: list[Address] = Field(default_factory=list, max_length=50)
+    """Who else does."""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
