@@ -12,6 +12,7 @@ from gateway.settings import GatewaySettings
 from inventory_service.settings import InventorySettings
 from monitor.settings import Settings as MonitorSettings
 from scheduler.settings import SchedulerSettings
+from report_service.settings import ReportSettings
 from shared.settings import Settings
 
 _HEAD = """# Settings
@@ -32,6 +33,7 @@ def settings_page() -> str:
         _table("Inventory service", InventorySettings, shared),
         _table("Scheduler", SchedulerSettings, shared),
         _table("File service", FileSettings, shared),
+        _table("Report service", ReportSettings, shared),
         _table("Monitor", MonitorSettings, shared),
     ]
     return "\n".join(parts)
@@ -54,5 +56,7 @@ def _default(field: FieldInfo) -> str:
         value = value.get_secret_value()
     if isinstance(value, timedelta):
         return f"{value.total_seconds():.12g} s"
+    if isinstance(value, tuple):
+        value = ",".join(str(one) for one in value)
     text = str(value).replace("|", "\\|")
     return f"`{text}`" if text not in {"", "None"} else "-"

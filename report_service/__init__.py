@@ -1,1 +1,1 @@
-"""Requests for reports in; PDF, XLSX, CSV and JSON out, from a read model of its own."""
+"""The report service: events and report.requested in; PDF, XLSX, CSV, JSON and mail out."""

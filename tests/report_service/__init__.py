@@ -1,0 +1,1 @@
+"""The report service, on a real Postgres and a folder of objects."""
