@@ -11,8 +11,8 @@ from file_service.settings import FileSettings
 from gateway.settings import GatewaySettings
 from inventory_service.settings import InventorySettings
 from monitor.settings import Settings as MonitorSettings
-from scheduler.settings import SchedulerSettings
 from report_service.settings import ReportSettings
+from scheduler.settings import SchedulerSettings
 from shared.settings import Settings
 
 _HEAD = """# Settings

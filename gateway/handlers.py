@@ -1,8 +1,8 @@
 """What the gateway takes from the bus: what became of that which it announced, entered in its own tables.
 
 InventoryReserved, InventoryRejected: the end of an order. InventoryChanged: the stock. FileProcessed,
-FileRejected: what is in a file. CleanupDue: what is old goes. Each is harmless when it comes twice or out of
-order: an order and a file are decided once, stock has a version.
+FileRejected: what is in a file. ReportReady, ReportFailed: what came of a report. CleanupDue: what is old goes.
+Each is harmless when it comes twice or out of order: an order is decided once, stock has a version.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from gateway.cleanup import Cleanup
 from gateway.door.uuids import as_uuid
 from gateway.files.book import FileBook
 from gateway.files.cleanup import remove_orphans
+from gateway.reports.book import ReportBook
 from gateway.shop import orders, products
 from gateway.shop.orders import Decided, Status
 from shared.contracts import (
@@ -23,6 +24,8 @@ from shared.contracts import (
     InventoryChanged,
     InventoryRejected,
     InventoryReserved,
+    ReportFailed,
+    ReportReady,
 )
 from shared.jobs import Handlers, Job, Retry
 from shared.objects import Objects
@@ -34,6 +37,9 @@ CONCURRENCY: Final = 4
 
 # Postgres may be away for minutes; the order waits for it.
 RETRY: Final = Retry(attempts=10, base=timedelta(seconds=1), cap=timedelta(minutes=5))
+
+REPORTS_KEPT_FOR = timedelta(days=365)
+"""How long a report is listed; its file is kept for REPORT_TTL."""
 
 
 @handlers.on(InventoryReserved, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
@@ -82,6 +88,25 @@ async def cleanup_files(event: CleanupDue, engine: AsyncEngine, objects: Objects
     """Remove bytes that no file has any more, or never had."""
     del event
     return {"removed": await remove_orphans(objects, FileBook(engine))}
+
+
+@handlers.on(ReportReady, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def update_report(event: ReportReady, engine: AsyncEngine) -> dict[str, bool]:
+    """A report can be fetched; one that is known to be ready stays as it is."""
+    return {"changed": await ReportBook(engine).finish(event)}
+
+
+@handlers.on(ReportFailed, retry=RETRY, time_limit=timedelta(minutes=1), concurrency=CONCURRENCY)
+async def fail_report(event: ReportFailed, engine: AsyncEngine) -> dict[str, bool]:
+    """A report cannot be made; the reason is kept."""
+    return {"changed": await ReportBook(engine).finish(event)}
+
+
+@handlers.on(CleanupDue, time_limit=timedelta(minutes=30), concurrency=1, total_concurrency=1)
+async def cleanup_reports(event: CleanupDue, engine: AsyncEngine) -> dict[str, int]:
+    """Forget reports that were asked for long ago."""
+    del event
+    return {"removed": await ReportBook(engine).forget(older_than=REPORTS_KEPT_FOR)}
 
 
 def _told(order_id: str, wanted: Status, decided: Decided, job: Job) -> dict[str, Any]:

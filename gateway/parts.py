@@ -123,6 +123,10 @@ async def _tracing(request: Request) -> Tracing:
     return parts_of(request).tracing
 
 
+async def _settings(request: Request) -> GatewaySettings:
+    return parts_of(request).settings
+
+
 async def _engine(request: Request) -> AsyncEngine:
     return parts_of(request).engine
 

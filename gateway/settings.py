@@ -30,6 +30,8 @@ class GatewaySettings(Settings):
     """Where files lie: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`."""
     file_max_bytes: Annotated[int, Field(ge=1)] = 10_000_000_000
     """The largest file that may be uploaded, in bytes."""
+    report_max_days: Annotated[int, Field(ge=1, le=3660)] = 366
+    """How many days one report may be about; the report service reads it, too."""
     event_max: Annotated[int, Field(ge=1)] = 1_000_000
     """The largest event in bytes, data and attributes: a bus refuses more (NATS: its max_payload, 1 MiB)."""
     relay_backlog: Annotated[int, Field(ge=1)] = 50_000

@@ -14,6 +14,7 @@ from gateway.door.problem_kinds import (
     INVALID_IDEMPOTENCY_KEY,
 )
 from gateway.door.problems import MEDIA_TYPE, SCHEMA, problem_response
+from gateway.reports.asking import NewReport
 from gateway.routes.dead_replays import ReplayRequest
 from gateway.routes.direct_jobs import NewJob
 from gateway.routes.emails import NewEmail
@@ -41,6 +42,7 @@ TAGS: Final = [
     {"name": "emails", "description": "Mails to be sent."},
     {"name": "notifications", "description": "Users are told something, by mail."},
     {"name": "files", "description": "Files in; what is in them, their bytes and artifacts out."},
+    {"name": "reports", "description": "Reports asked for; how they stand, and the files."},
     {"name": "events", "description": "CloudEvents 1.0 in; events with their jobs and causes out."},
     {
         "name": "groups",
@@ -64,6 +66,7 @@ _BODIES: Final = (
     NewGroup,
     NewJob,
     ReplayRequest,
+    NewReport,
     Definition,
     ScheduleChange,
     Pause,
@@ -86,6 +89,7 @@ _ACCEPTING: Final = (
     "/v1/emails",
     "/v1/notifications",
     "/v1/files",
+    "/v1/reports",
     "/v1/jobs",
     "/v1/schedules/{name}/run",
 )

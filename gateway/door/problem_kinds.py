@@ -202,6 +202,18 @@ EVENT_GONE: Final = Kind(
     "The job's event is not known",
     "What came was no event (see the dead letter's raw bytes), or it was removed. Publish it again.",
 )
+REPORT_NOT_READY: Final = Kind(
+    "report-not-ready",
+    409,
+    "The report has no file",
+    "It is being made, or cannot be made: its `status` and `reason` tell. Wait, or ask for another.",
+)
+REPORT_REMOVED: Final = Kind(
+    "report-removed",
+    410,
+    "The report is not kept any more",
+    "Reports are kept for REPORT_TTL. Ask for it again.",
+)
 INTERNAL: Final = Kind(
     "internal", 500, "We failed", "A defect of ours; give `trace_id` to who runs this system."
 )
@@ -252,6 +264,8 @@ KINDS: Final = {
         JOB_NOT_LIVE,
         JOB_NOT_ENDED,
         EVENT_GONE,
+        REPORT_NOT_READY,
+        REPORT_REMOVED,
         INTERNAL,
         UNAVAILABLE,
     )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from gateway.door.etags import etag_of, is_known
 from gateway.door.keys import Key, Needs, Scope, needs
 from gateway.door.pages import Limit, Name, SearchText, page_answer, place
 from gateway.door.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
@@ -139,12 +139,12 @@ async def show_job(
     if job is None:
         raise _unknown(job_id)
     body = msgspec.json.encode(job)
-    headers = {"ETag": _etag(body), "Cache-Control": "no-cache", "Vary": "Prefer"}
+    headers = {"ETag": etag_of(body), "Cache-Control": "no-cache", "Vary": "Prefer"}
     if preferred is not None and wait is None:
         headers["Preference-Applied"] = f"wait={preferred.total_seconds():.0f}"
     if not is_final(job):
         headers["Retry-After"] = str(_retry_after_s(job))
-    if _is_known(headers["ETag"], if_none_match):
+    if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 
@@ -169,17 +169,6 @@ async def stream_job(
 
 def _unknown(job_id: str) -> Refused:
     return Refused(NOT_FOUND, f"no job has the id {job_id}")
-
-
-def _etag(body: bytes) -> str:
-    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
-
-
-def _is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the client has this representation (RFC 9110, section 13.1.2)."""
-    if if_none_match is None:
-        return False
-    return any(tag.strip().removeprefix("W/") in {etag, "*"} for tag in if_none_match.split(","))
 
 
 def _retry_after_s(job: dict[str, Any]) -> int:
