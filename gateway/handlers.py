@@ -1,8 +1,8 @@
 """What the gateway takes from the bus: what became of that which it announced, entered in its own tables.
 
 InventoryReserved, InventoryRejected: the end of an order. InventoryChanged: the stock. FileProcessed,
-FileRejected: what is in a file. ReportReady, ReportFailed: what came of a report. CleanupDue: what is old goes.
-Each is harmless when it comes twice or out of order: an order is decided once, stock has a version.
+FileRejected: what is in a file. ReportReady, ReportFailed: what came of a report. CleanupDue: what is old
+goes. Each is harmless when it comes twice or out of order: an order is decided once, stock has a version.
 """
 
 from datetime import timedelta
