@@ -5,6 +5,7 @@ Keys: `files/<file_id>/content`, `files/<file_id>/artifacts/<name>`, `reports/<r
 
 import asyncio
 import hashlib
+import re
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from shared.settings import Secret
 
 _CHUNK: Final = 1 << 20
 _AT_A_TIME: Final = 1000
+_PART: Final = re.compile(r"#\d+$")
+"""How object_store calls what it writes to a folder until it is complete."""
 
 
 class ObjectMissing(TrunklineError):
@@ -158,6 +161,16 @@ class Objects:
         except FileNotFoundError:
             return
 
+    async def remove_unfinished(self, *, before: datetime) -> int:
+        """Remove the parts of puts that a kill has cut off before then; returns how many.
+
+        They lie beside their key and are never listed. Folders only: in a cloud it is the work of a lifecycle
+        rule for incomplete uploads.
+        """
+        if self._folder is None:
+            return 0
+        return await asyncio.to_thread(_remove_unfinished, self._folder, before)
+
     async def check(self) -> None:
         """Return when the store answers; raises one of OBJECTS_AWAY when not."""
         await self.find("readiness")
@@ -202,6 +215,14 @@ def _folder(url: str) -> Path | None:
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise SettingsError("FILES_URL: a folder is written file:///its/path")
     return Path(unquote(parts.path))
+
+
+def _remove_unfinished(folder: Path, before: datetime) -> int:
+    parts = [path for path in folder.rglob("*#*") if _PART.search(path.name)]
+    old = [path for path in parts if path.stat().st_mtime < before.timestamp()]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def _first_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ _AT_A_TIME: Final = 500
 async def remove_orphans(objects: Objects, book: FileBook, *, older_than: timedelta = KEPT_FOR) -> int:
     """Remove what uploads that failed, and files that were removed, have left; idempotent."""
     oldest = datetime.now(UTC) - older_than
-    removed, some = 0, list[Found]()
+    removed, some = await objects.remove_unfinished(before=oldest), list[Found]()
     async for found in objects.list(FILES):
         if found.modified_at < oldest:
             some.append(found)

@@ -150,9 +150,10 @@ async def test_cleanup_removes_old_bytes_that_no_file_has(
     await objects.put_bytes(f"files/{orphan}/content", b"x")
     await objects.put_bytes(f"files/{orphan}/artifacts/profile.json", b"{}")
     await objects.put_bytes("reports/1.pdf", b"x")
+    (folder / "files" / orphan / "content#1").write_bytes(b"of an upload whose gateway was killed")
 
     assert await remove_orphans(objects, book) == 0
-    assert await remove_orphans(objects, book, older_than=timedelta(0)) == 2
+    assert await remove_orphans(objects, book, older_than=timedelta(0)) == 3
 
     assert {str(path.relative_to(folder)) for path in kept(folder)} == {
         f"files/{file_id}/content",
