@@ -20,6 +20,10 @@ from report_service.formats.shown import shown
 _TAGGED_ROWS: Final = 1000
 """A larger document would be ten times its size with tags."""
 
+_KEPT_ROWS: Final = 200
+_KEPT_FOR: Final = 10
+"""typst keeps its intermediate results until so many other documents did without them."""
+
 _LEFT: Final = frozenset[ValueKind]({"text", "code", "day", "instant"})
 # A run without a place to break would leave its cell; a zero-width space is such a place.
 _LONG_RUN: Final = re.compile(r"[^\s\-\u200b]{18}(?=[^\s\-])")
@@ -42,6 +46,14 @@ def write_pdf(document: Document, path: Path, house: House) -> None:
         timestamp=made_at,
         pdf_tags=document.rows <= _TAGGED_ROWS,
     )
+    if document.rows > _KEPT_ROWS:
+        _forget()
+
+
+def _forget() -> None:
+    """Let typst drop what it keeps of a document for the next ten: they may be ten of 400 MB each."""
+    for _ in range(_KEPT_FOR + 1):
+        typst.compile(b"", font_paths=_fonts(None))
 
 
 @cache
