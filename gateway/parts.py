@@ -131,10 +131,6 @@ async def _engine(request: Request) -> AsyncEngine:
     return parts_of(request).engine
 
 
-async def _settings(request: Request) -> GatewaySettings:
-    return parts_of(request).settings
-
-
 async def _products(request: Request) -> Products:
     return parts_of(request).products
 
