@@ -15,7 +15,7 @@ from email_service.templates import Templates
 from shared.db import connect
 from shared.objects import Objects
 from shared.service import Service
-from shared.telemetry import Tracing
+from shared.telemetry import Tracing, trace_statements
 
 settings = EmailSettings.load()
 
@@ -24,6 +24,7 @@ settings = EmailSettings.load()
 async def resources(tracing: Tracing) -> AsyncGenerator[tuple[object, ...]]:
     """What the handlers ask for; closed when the last job has ended."""
     engine = connect(settings.database_url, service="email", pool_size=settings.database_pool_size)
+    trace_statements(engine.sync_engine, tracing)
     book = MailBook(engine, on_unknown=settings.mail_unknown, kept=settings.mail_kept)
     enclosures = Enclosures(Objects(settings.files_url), largest=settings.mail_size_max)
     letterhead = Letterhead(sender=mailbox(settings.mail_from), domain=settings.mail_domain)

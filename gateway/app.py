@@ -49,7 +49,14 @@ from gateway.settings import GatewaySettings
 from shared import VERSION
 from shared.bus import Routes
 from shared.db import connect
-from shared.telemetry import Metrics, TraceMiddleware, Tracing, configure_tracing, get_logger
+from shared.telemetry import (
+    Metrics,
+    TraceMiddleware,
+    Tracing,
+    configure_tracing,
+    get_logger,
+    trace_statements,
+)
 
 
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
@@ -58,6 +65,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     Routes.parse(settings.bus_routes, settings.buses)
     engine = connect(settings.database_url, service="gateway")
     tracing = configure_tracing("gateway", VERSION, f"{socket.gethostname()}-{os.getpid()}")
+    trace_statements(engine.sync_engine, tracing)
     metrics = Metrics(service="gateway", version=VERSION)
     drain = Drain()
     if settings.api_auth == "off":

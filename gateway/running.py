@@ -60,7 +60,9 @@ async def opened(
         )
         faults = Faults(settings.trunkline_fault)
         relay = await stack.enter_async_context(_relay(settings, engine, bus))
-        ledger = await stack.enter_async_context(Ledger(engine, hand_over=relay.take, faults=faults))
+        ledger = await stack.enter_async_context(
+            Ledger(engine, hand_over=relay.take, faults=faults, tracing=tracing)
+        )
         objects = Objects(settings.files_url)
         redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)

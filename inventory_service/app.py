@@ -10,7 +10,7 @@ from inventory_service.settings import InventorySettings
 from inventory_service.webhook import Webhook
 from shared.db import connect
 from shared.service import Service
-from shared.telemetry import Tracing, get_logger
+from shared.telemetry import Tracing, get_logger, trace_statements
 
 _LONGER = timedelta(days=7)
 """A dead job may be run again until DEAD_TTL is over, and take a while."""
@@ -22,6 +22,7 @@ async def resources(settings: InventorySettings, tracing: Tracing) -> AsyncGener
     if settings.warehouse is None:
         get_logger().info("warehouse.nobody_to_tell", setting="WAREHOUSE_URL")
     engine = connect(settings.database_url, service="inventory", pool_size=settings.database_pool_size)
+    trace_statements(engine.sync_engine, tracing)
     try:
         async with Webhook(settings.warehouse, tracing=tracing) as warehouse:
             yield (engine, warehouse, Keeping(inbox=settings.dead_ttl + _LONGER))

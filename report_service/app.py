@@ -13,15 +13,16 @@ from report_service.settings import ReportSettings
 from shared.db import connect
 from shared.objects import Objects
 from shared.service import Service
-from shared.telemetry import Tracing
+from shared.telemetry import Tracing, trace_statements
 
 settings = ReportSettings.load()
 
 
 @asynccontextmanager
-async def resources(_: Tracing) -> AsyncGenerator[tuple[object, ...]]:
+async def resources(tracing: Tracing) -> AsyncGenerator[tuple[object, ...]]:
     """What the handlers ask for; closed when the last job has ended."""
     engine = connect(settings.database_url, service="report", pool_size=settings.database_pool_size)
+    trace_statements(engine.sync_engine, tracing)
     shelf = Shelf(Objects(settings.files_url), keep=settings.report_ttl)
     try:
         yield (ReadModel(engine), shelf, settings)

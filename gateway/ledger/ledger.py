@@ -23,6 +23,7 @@ from gateway.ledger.one_commit import OneCommit, joined, one_commit
 from shared.bus import Coalescer
 from shared.contracts import HANDLER, Envelope
 from shared.errors import TrunklineError
+from shared.telemetry import Span, Tracing, names
 
 HandOver = Callable[[Sequence[Envelope]], None]
 
@@ -57,6 +58,12 @@ _REOPEN: Final = text("""
     UPDATE gateway.events SET settled_at = NULL FROM settled WHERE events.id = settled.id
 """)
 _CHECK: Final = text("SELECT FROM gateway.events LIMIT 1")
+_COMMIT: Final = {
+    names.DB_SYSTEM_NAME: "postgresql",
+    names.DB_OPERATION_NAME: "COMMIT",
+    names.DB_COLLECTION_NAME: "gateway.events",
+    names.DB_QUERY_SUMMARY: names.LEDGER_COMMIT,
+}
 
 
 class IdTaken(TrunklineError):
@@ -120,8 +127,16 @@ async def write(connection: AsyncConnection, envelopes: Sequence[Envelope]) -> l
 class Ledger:
     """The events of the system, in Postgres; an async context manager."""
 
-    def __init__(self, engine: AsyncEngine, *, hand_over: HandOver, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        hand_over: HandOver,
+        faults: Faults | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._engine = engine
+        self._tracing = tracing or Tracing()
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._hand_over = hand_over
         self._faults = faults or Faults()
@@ -142,7 +157,9 @@ class Ledger:
         asyncpg, SQLAlchemy or asyncio raise. The events may be committed then: repeat with the same ids.
         """
         if len(envelopes) == 1 and joined() is None:
-            answer = await self._commit(envelopes[0])
+            # One commit for many requests: each one's span is the time that it waited for it.
+            with self._span():
+                answer = await self._commit(envelopes[0])
             if isinstance(answer, Exception):
                 raise answer
             return [answer]
@@ -162,9 +179,10 @@ class Ledger:
                 yield part
             whole.written += part.written
             return
-        async with self._engine.begin() as connection:
-            transaction = Transaction(connection)
-            yield transaction
+        with self._span():
+            async with self._engine.begin() as connection:
+                transaction = Transaction(connection)
+                yield transaction
         if transaction.written:
             self._faults.after_commit()
             self._hand_over(transaction.written)
@@ -195,6 +213,9 @@ class Ledger:
         """Return when the ledger can be read; raises what SQLAlchemy raises when not."""
         async with self._reads.connect() as connection:
             await connection.execute(_CHECK)
+
+    def _span(self) -> Span:
+        return self._tracing.client(names.LEDGER_COMMIT, _COMMIT)
 
     async def _commit_together(self, envelopes: list[Envelope]) -> Sequence[Accepted | Exception]:
         """One commit for all; a row that Postgres refuses is found by committing one by one."""

@@ -6,6 +6,7 @@ from shared.telemetry.loop_watch import LoopWatch
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.middleware import TraceMiddleware
 from shared.telemetry.spans import Span
+from shared.telemetry.sql import trace_statements
 from shared.telemetry.trace_context import current_traceparent, new_traceparent, trace_id_of
 from shared.telemetry.traces import Message, System, Tracing, configure_tracing
 
@@ -25,4 +26,5 @@ __all__ = [
     "names",
     "new_traceparent",
     "trace_id_of",
+    "trace_statements",
 ]

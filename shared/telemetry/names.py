@@ -1,6 +1,7 @@
 """The names of metrics, spans and attributes; a name that is not here is not emitted.
 
-Spans follow OpenTelemetry's conventions for messaging (in development), HTTP (stable) and CloudEvents.
+Spans follow OpenTelemetry's conventions for messaging (in development), HTTP and databases (stable), and
+CloudEvents.
 Metrics are the same in Prometheus' spelling: dots become underscores, and the unit is the suffix.
 """
 
@@ -32,6 +33,13 @@ OTHER_METHOD: Final = "_OTHER"  # what the convention calls a method that HTTP d
 KNOWN_METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
+
+# Databases
+DB_SYSTEM_NAME: Final = "db.system.name"
+DB_OPERATION_NAME: Final = "db.operation.name"
+DB_COLLECTION_NAME: Final = "db.collection.name"
+DB_QUERY_SUMMARY: Final = "db.query.summary"
+LEDGER_COMMIT: Final = "COMMIT gateway.events"
 
 # Messaging
 MESSAGING_SYSTEM: Final = "messaging.system"
