@@ -19,13 +19,14 @@ from email_service.mailbook import MailBook
 from email_service.relay import RelayAddress
 from email_service.smtp import Mailer
 from email_service.templates import Templates
+from gateway.settings import GatewaySettings
 from shared.db import connect
 from shared.service import Service
 from shared.settings import Secret, Settings
 from shared.telemetry import Tracing
 from tests.email_service.conftest import LIMITS, NO_FILES, TEMPLATES, enclosures
 from tests.email_service.scripted_relay import ScriptedRelay, scripted_relay
-from tests.gateway.door.conftest import KEYS, Query
+from tests.gateway.door.conftest import KEYS, Query, served
 from tests.gateway.door.test_process import running
 from tests.until import until
 
@@ -107,7 +108,7 @@ async def email_service(redis_url: str, database_url: str, relay: ScriptedRelay)
 
 
 async def test_a_gateway_that_is_killed_after_the_answer_loses_the_audit_line_and_never_the_mail(
-    environment: dict[str, str], redis_url: str, database_url: str, query: Query
+    environment: dict[str, str], settings: GatewaySettings, database_url: str, redis_url: str, query: Query
 ) -> None:
     body = {"email": "ada@example.com", "subject": "Hello", "text": "Good morning."}
     async with scripted_relay() as relay, email_service(redis_url, database_url, relay):
@@ -116,12 +117,12 @@ async def test_a_gateway_that_is_killed_after_the_answer_loses_the_audit_line_an
             assert answer.status_code == 202
             assert await gateway.exit_code() == 137
 
-        async with running(environment):
+        async with served(settings):
 
             async def delivered() -> bool:
                 return len(relay.mails) == 1
 
-            await until(delivered, within=20, what="the mail")
+            await until(delivered, within=30, what="the mail")
 
         assert relay.mails[0]["Subject"] == "Hello"
     assert not await query("SELECT FROM gateway.audit")
