@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqlalchemy import text
 from bench.oversell_audit import Audit, audit, records_of
 from inventory_service.app import service
 from inventory_service.settings import InventorySettings
+from launcher.process import Command, Process
 from launcher.servers import NatsServer, PostgresServer, RedisServer
 from shared.bus import Bus, BusName
 from shared.bus.redis_streams import connect as connect_redis
@@ -31,7 +32,8 @@ from shared.jobs import FINAL, JobRecord
 from shared.settings import Secret
 
 LIMIT_S = 600.0
-_POLL_S = 0.1
+_GRACE = timedelta(seconds=30)
+_POLL_S = 0.25
 _MIGRATIONS = Path(__file__).parents[1] / "inventory_service" / "migrations"
 _ENDED = text("SELECT count(*) FROM inbox WHERE job_id LIKE 'inventory.reserve_stock:%'")
 
@@ -108,7 +110,7 @@ async def oversell(load: Load, settings: InventorySettings) -> Figures:
             order_each = [asyncio.create_task(_client(bus, load, n)) for n in range(load.clients)]
             if load.kill:
                 await _reached(ended, load.orders // 4)
-                workers[0].kill()
+                await workers[0].kill()
             orders = [envelope for ordered in await asyncio.gather(*order_each) for envelope in ordered]
             published_s = loop.time() - began
             await _reached(ended, load.orders)
@@ -161,9 +163,7 @@ async def _make_groups(settings: InventorySettings) -> None:
 
 
 @asynccontextmanager
-async def _workers(
-    count: int, settings: InventorySettings
-) -> AsyncGenerator[list[asyncio.subprocess.Process]]:
+async def _workers(count: int, settings: InventorySettings) -> AsyncGenerator[list[Process]]:
     environment = {
         **os.environ,
         "REDIS_URL": settings.redis_url.get_secret_value(),
@@ -173,15 +173,19 @@ async def _workers(
         "LOG_LEVEL": settings.log_level,
         "LEASE": str(settings.lease.total_seconds()),
     }
-    command = [sys.executable, "-m", "inventory_service"]
-    workers = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(count)]
+    command = (sys.executable, "-m", "inventory_service")
+    workers = [
+        Process.start(Command(f"inventory.{number}", command, env=environment), _say)
+        for number in range(1, count + 1)
+    ]
     try:
         yield workers
     finally:
-        for worker in workers:
-            with suppress(ProcessLookupError):
-                worker.terminate()
-        await asyncio.gather(*(worker.wait() for worker in workers))
+        await asyncio.gather(*(worker.stop(_GRACE) for worker in workers))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 async def _measure(bus: BusName, load: Load) -> Figures:
