@@ -17,9 +17,9 @@ def summary_of(state: State, folder: DataFolder) -> str:
         "monitor": state.monitor,
         "API key": state.api_key,
         "mail": state.mail or state.smtp,
-        "warehouse": state.warehouse,
+        "webhooks": state.warehouse,
         "logs": str(folder.logs()),
     }
-    lines = [f"  {name:<11}{value}" for name, value in rows.items() if value]
+    lines = [f"  {name:<9}{value}" for name, value in rows.items() if value]
     stop = f"  Stop it with Ctrl-C or `trunkline down --data {folder.path}`."
     return "\n".join(["", "Trunkline is ready.", "", *lines, "", stop, ""])
