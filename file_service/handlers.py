@@ -1,9 +1,11 @@
 """What the file service takes and gives: FileUploaded in; FileProcessed, FileRejected out."""
 
+import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
-from file_service.examination import examine
 from file_service.findings import Limits, Subject, Unusable, in_words
 from file_service.settings import FileSettings
 from file_service.workshop import Workshop
@@ -20,6 +22,9 @@ SETTINGS = FileSettings.load()
 def open_in_child(tracing: Tracing) -> Generator[tuple[object, ...]]:
     """What the handler asks for, in each child process."""
     del tracing
+    # Here, for children alone need duckdb and Pillow: the service starts without them, and smaller.
+    from file_service.examination import examine  # noqa: PLC0415 - see above
+
     limits = Limits(
         query_memory_bytes=SETTINGS.file_query_memory,
         query_spill_bytes=SETTINGS.file_query_spill,
@@ -28,8 +33,11 @@ def open_in_child(tracing: Tracing) -> Generator[tuple[object, ...]]:
         pixels=SETTINGS.file_pixels_max,
         unpacked_bytes=SETTINGS.file_unpacked_max,
     )
-    with Workshop(Objects(SETTINGS.files_url), limits) as workshop:
-        yield (workshop,)
+    try:
+        with Workshop(Objects(SETTINGS.files_url), limits, examine) as workshop:
+            yield (workshop,)
+    finally:
+        _silence_the_end()
 
 
 handlers = Handlers("file", in_child=open_in_child)
@@ -49,12 +57,12 @@ def process(event: FileUploaded, job: Job, workshop: Workshop) -> FileProcessed 
         with workshop.file(event.file_id) as (path, folder):
             size_bytes = path.stat().st_size
             subject = Subject(path=path, name=event.name, declared=event.media_type, size_bytes=size_bytes)
-            found = examine(subject, folder, workshop.limits, job.progress_now)
+            found = workshop.examine(subject, folder, job.progress_now)
             artifacts = workshop.keep(event.file_id, found.made)
     except Unusable as fault:
         return _rejected(event, job, str(fault))
     except ObjectMissing:
-        return _rejected(event, job, "it was removed before anybody had looked at it")
+        return _rejected(event, job, "there is no such file any more")
     except MemoryError:
         limit = in_words(SETTINGS.file_memory_limit)
         return _rejected(event, job, f"it needs more than {limit} of memory (FILE_MEMORY_LIMIT)")
@@ -62,6 +70,12 @@ def process(event: FileUploaded, job: Job, workshop: Workshop) -> FileProcessed 
         limit_s = error.limit.total_seconds()
         return _rejected(event, job, f"it takes longer than {limit_s:g} s (FILE_TIME_LIMIT)")
     return FileProcessed(file_id=event.file_id, profile=dict(found.profile), artifacts=artifacts)
+
+
+def _silence_the_end() -> None:
+    """When a process ends duckdb's binding tells of its own leaks, in a hundred lines; nobody else does."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def _rejected(event: FileUploaded, job: Job, reason: str) -> FileRejected:

@@ -28,6 +28,6 @@ class FileSettings(Settings):
     file_columns_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     """How many columns a table may have."""
     file_pixels_max: Annotated[int, Field(ge=1)] = 100_000_000
-    """How many pixels an image may have; 100 million need about 600 MB."""
+    """How many pixels an image may have; 100 million need up to 900 MB."""
     file_unpacked_max: Annotated[int, Field(ge=1)] = 10 * 1024**3
     """How many bytes an archive may unpack to; its ratio is limited, too."""

@@ -4,22 +4,28 @@ The store is asked in an event loop of its own, since the work itself is plain, 
 """
 
 import asyncio
+import re
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from file_service.findings import Limits, Made
+from file_service.findings import Findings, Limits, Made, Subject, Tell
 from shared.contracts import Artifact
-from shared.objects import Objects
+from shared.objects import ObjectMissing, Objects
+
+Examination = Callable[[Subject, Path, Limits, Tell], Findings]
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Workshop:
     """The object store, a temporary folder for each file, and what the work on one may take."""
 
-    def __init__(self, objects: Objects, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, objects: Objects, limits: Limits, examination: Examination) -> None:
+        self._limits = limits
+        self._examination = examination
         self._objects = objects
         self._runner = asyncio.Runner()
 
@@ -32,6 +38,10 @@ class Workshop:
     @contextmanager
     def file(self, file_id: str) -> Generator[tuple[Path, Path]]:
         """The content of a file to read, and an empty folder to write to; ObjectMissing when it is gone."""
+        if not _ID.fullmatch(
+            file_id
+        ):  # it becomes a part of a path, and anybody may have published the event
+            raise ObjectMissing(f"files/{file_id}/content")
         held = self._objects.as_file(f"files/{file_id}/content")
         path = self._runner.run(held.__aenter__())
         try:
@@ -39,6 +49,10 @@ class Workshop:
                 yield path, Path(folder)
         finally:
             self._runner.run(held.__aexit__(None, None, None))
+
+    def examine(self, subject: Subject, folder: Path, tell: Tell) -> Findings:
+        """What is in the file; Unusable when it cannot be used."""
+        return self._examination(subject, folder, self._limits, tell)
 
     def keep(self, file_id: str, made: Sequence[Made]) -> list[Artifact]:
         """Put the artifacts into the store; a second run puts the same ones there."""

@@ -18,7 +18,7 @@ from tests.until import until
 
 __all__ = ["settings"]
 
-MANY_ROWS = b"id,name,price\n" + b"".join(b"%d,name-%d,%d.5\n" % (n, n % 7, n % 100) for n in range(400_000))
+MANY_ROWS = b"id,name,price\n" + b"".join(b"%d,name-%d,%d.5\n" % (n, n % 7, n % 100) for n in range(200_000))
 UPLOADS = {
     "orders.csv": MANY_ROWS,
     "short.csv": ROWS + b"1,2\n",
@@ -84,11 +84,25 @@ async def test_uploads_become_profiles_or_reasons_with_progress_on_the_way(syste
         "size_bytes": 0,
     }
     orders = seen["orders.csv"]
-    assert (orders["profile"]["rows"], len(orders["profile"]["columns"])) == (400_000, 3)
+    assert (orders["profile"]["rows"], len(orders["profile"]["columns"])) == (200_000, 3)
     hrefs = {artifact["name"]: artifact["href"] for artifact in orders["artifacts"]}
     assert (await system.get(hrefs["profile.json"])).json() == orders["profile"]
     sample = await system.get(hrefs["sample.csv"])
     assert sample.text.splitlines()[:2] == ["id,name,price", "0,name-0,0.5"]
+
+
+async def test_an_event_about_a_file_that_is_none_is_answered_with_a_rejection(system: AsyncClient) -> None:
+    data = {"file_id": "../../etc", "name": "a", "media_type": "a/b", "size_bytes": 1, "sha256": "0" * 64}
+    event = {"specversion": "1.0", "id": "1", "source": "/else", "type": "file.uploaded", "data": data}
+
+    answer = await system.post(
+        "/v1/events",
+        json=event,
+        headers={"content-type": "application/cloudevents+json", "prefer": "wait=20"},
+    )
+
+    job = (await system.get(answer.json()["jobs"][0]["href"])).json()
+    assert job["result"] == {"file_id": "../../etc", "reason": "there is no such file any more"}
 
 
 async def progress_of(client: AsyncClient, job: str) -> list[str]:
