@@ -34,7 +34,8 @@ handlers = Handlers("report", in_child=open_workshop)
 MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
 """The largest PDF that the settings allow by default takes half of it."""
 
-_CONCURRENCY = 16
+_CONCURRENCY = 4
+"""Of each of the four that record: together as many as there may be connections, which is twice the pool."""
 _RETRY = Retry(attempts=8, base=timedelta(seconds=1))
 _SCHEDULED = UUID("c7d8b1de-33a5-5b0e-a4a0-1a5c2f1e9b42")
 _CANNOT = (NotAPeriod, TooManyRows, TooSlow, NoSuchCustomer, NotThere)

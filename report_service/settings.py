@@ -70,7 +70,7 @@ class ReportSettings(Settings):
 
     database_url: Secret = Secret("postgresql://127.0.0.1:5432/trunkline")
     """Postgres: the read model that reports are made of."""
-    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 5
+    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 8
     """How many connections to Postgres are kept."""
     files_url: Secret = Secret("file:///tmp/trunkline/files")
     """Where reports are kept: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`."""
