@@ -28,6 +28,7 @@ from shared.service import Service
 from shared.telemetry import LoopWatch, Metrics, Tracing, configure_logging, configure_tracing, get_logger
 
 _NAME: Final = "scheduler"
+_NOT_DRAINED: Final = 1
 
 
 class Scheduler:
@@ -42,7 +43,7 @@ class Scheduler:
     async def main(self) -> None:
         """Run until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.stop)
+            asyncio.get_running_loop().add_signal_handler(number, self._drain)
         await self.run()
 
     def stop(self) -> None:
@@ -86,6 +87,11 @@ class Scheduler:
             await self._loops.run()
         get_logger().info("scheduler.stopped")
 
+    def _drain(self) -> None:
+        """Stop, within GRACE also when Postgres hangs."""
+        self.stop()
+        asyncio.get_running_loop().call_later(self._settings.grace.total_seconds(), _give_up)
+
     async def _seed(self, engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
             added = await book.seed(connection, self._seeds)
@@ -105,6 +111,12 @@ class Scheduler:
         )
         await health.start()
         stack.push_async_callback(health.stop)
+
+
+def _give_up() -> None:
+    """GRACE is over. What was claimed is in Postgres, so nothing is lost by leaving."""
+    get_logger().error("scheduler.not_drained")
+    os._exit(_NOT_DRAINED)
 
 
 def _cleaning(

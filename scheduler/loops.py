@@ -18,6 +18,8 @@ from shared.telemetry import get_logger
 _SOONEST: Final = timedelta(milliseconds=20)
 """The pause when what is due belongs to another replica just now."""
 _WATCH_EVERY: Final = timedelta(milliseconds=250)
+_ROUND_LIMIT: Final = timedelta(seconds=30)
+"""A Postgres that says nothing for so long counts as away."""
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
 
 log = get_logger()
@@ -71,7 +73,8 @@ class Loops:
         failures = 0
         while not self._ending.is_set():
             try:
-                pause = await self._claim_once()
+                async with asyncio.timeout(_ROUND_LIMIT.total_seconds()):
+                    pause = await self._claim_once()
             except Exception as error:  # noqa: BLE001 - a loop: the next round tries again
                 failures += 1
                 self._is_claiming = False
@@ -111,7 +114,8 @@ class Loops:
         while not is_last:
             is_last = self._ending.is_set()
             try:
-                await self._outbox.publish()
+                async with asyncio.timeout(_ROUND_LIMIT.total_seconds()):
+                    await self._outbox.publish()
                 failures = failures + 1 if self._outbox.waiting else 0
             except Exception as error:  # noqa: BLE001 - a loop: the next round tries again
                 failures += 1
@@ -125,7 +129,9 @@ class Loops:
         while not self._ending.is_set():
             pause = self._poll
             try:
-                if await self._open_ticks.close_ended():
+                async with asyncio.timeout(_ROUND_LIMIT.total_seconds()):
+                    is_open = await self._open_ticks.close_ended() > 0
+                if is_open:
                     pause = min(_WATCH_EVERY, self._poll)
                 failures = 0
             except Exception as error:  # noqa: BLE001 - a loop: the next round tries again
