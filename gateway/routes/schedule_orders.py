@@ -18,11 +18,13 @@ from gateway.door.problem_kinds import (
     INVALID_DATA,
     MALFORMED_JSON,
     NOT_FOUND,
+    UNKNOWN_TYPE,
     UNSUPPORTED_MEDIA_TYPE,
 )
 from gateway.door.problems import Refused, documented, of_contract
 from gateway.parts import EngineDep, LedgerDep, parts_of
 from gateway.routes.schedules import IfMatch, answer, is_name, known
+from gateway.schedules.checking import checked
 from gateway.schedules.etags import honour_match
 from gateway.schedules.views import FireView, ScheduleView, TickView, fire_view, tick_view
 from shared.clock import from_rfc3339, rfc3339
@@ -132,7 +134,7 @@ async def pause_schedule(
     dependencies=[needs(Scope.OPERATE)],
     summary="Resume a schedule",
     response_model=ScheduleView,
-    responses=documented(NOT_FOUND, EDITED_MEANWHILE),
+    responses=documented(NOT_FOUND, EDITED_MEANWHILE, INVALID, UNKNOWN_TYPE, INVALID_DATA),
 )
 async def resume_schedule(
     request: Request, name: str, book_of: LedgerDep, if_match: IfMatch = None
@@ -141,7 +143,8 @@ async def resume_schedule(
     async with book_of.transaction() as transaction:
         entry = await known(transaction.connection, name, to_edit=True)
         honour_match(if_match, entry)
-        entry = await book.resume(transaction.connection, name)
+        checked(entry.definition)
+        entry = await book.resume(transaction.connection, entry)
         log.info("schedule.resumed", schedule=name, key=principal_of(request.scope).hex()[:12])
         return await answer(transaction.connection, entry)
 

@@ -95,9 +95,16 @@ async def pause(connection: AsyncConnection, name: str, note: str | None) -> Ent
     return await _change(connection, name, {"paused_at": func.now(), "note": note, "updated_at": func.now()})
 
 
-async def resume(connection: AsyncConnection, name: str) -> Entry:
-    """Let its ticks fire again, from the next one on: those of the pause were decided as they came."""
-    return await _change(connection, name, {"paused_at": None, "note": None, "updated_at": func.now()})
+async def resume(connection: AsyncConnection, entry: Entry) -> Entry:
+    """Let its ticks fire again, from the next one on: those of the pause were decided as they came.
+
+    One that was stopped, for its time zone was not known, begins anew at this instant.
+    """
+    values: dict[str, Any] = {"paused_at": None, "note": None, "updated_at": func.now()}
+    definition = entry.definition
+    if entry.next_at is None:
+        values |= _next(definition, definition.timing.first_after(await database_now(connection)))
+    return await _change(connection, definition.name, values)
 
 
 async def remove(connection: AsyncConnection, name: str) -> None:

@@ -84,7 +84,9 @@ async def test_a_paused_schedule_skips_its_ticks_and_goes_on_when_it_is_resumed(
     async with running(settings):
         await until(lambda: last("paused"))
         async with engine.begin() as connection:
-            await book.resume(connection, "often")
+            paused = await book.find(connection, "often", to_edit=True)
+            assert paused is not None
+            await book.resume(connection, paused)
         await until(lambda: last("on_time"))
 
     assert {row["cause"] for row in await query("SELECT cause FROM scheduler.ticks")} == {"paused", "on_time"}
@@ -182,7 +184,7 @@ async def test_a_schedule_whose_data_fit_their_contract_no_more_is_skipped_and_t
 
 
 async def test_a_schedule_of_a_zone_that_is_gone_is_paused_and_holds_up_no_other(
-    settings: SchedulerSettings, enter: Enter, query: Query
+    settings: SchedulerSettings, enter: Enter, query: Query, engine: AsyncEngine
 ) -> None:
     await enter("lost", missed=timedelta(hours=1))
     await enter("other", missed=timedelta(hours=1))
@@ -194,9 +196,15 @@ async def test_a_schedule_of_a_zone_that_is_gone_is_paused_and_holds_up_no_other
     async with running(settings):
         await until(told)
 
-    [lost] = await query("SELECT paused_at, note FROM scheduler.schedules WHERE name = 'lost'")
-    assert lost["paused_at"] is not None
-    assert "Europe/Atlantis" in lost["note"]
+    async with engine.begin() as connection:
+        lost = await book.find(connection, "lost", to_edit=True)
+        assert lost is not None
+        assert (lost.status, "Europe/Atlantis" in (lost.note or "")) == ("paused", True)
+    await query("UPDATE scheduler.schedules SET timezone = 'UTC' WHERE name = 'lost'")
+    async with engine.begin() as connection:
+        corrected = await book.find(connection, "lost", to_edit=True)
+        assert corrected is not None
+        assert (await book.resume(connection, corrected)).status == "active"
 
 
 async def test_cleanup_keeps_the_ledger_within_its_bounds(engine: AsyncEngine, query: Query) -> None:
