@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from httpx import AsyncClient
 
@@ -42,6 +43,12 @@ class System:
     def execute(self, service: str, *command: str, expect: int = 0) -> str:
         """What the command, run in the service's container, says."""
         return compose("exec", "-T", service, *command, expect=expect)
+
+    def redis(self, *command: str) -> str:
+        """What Redis answers to somebody who may publish."""
+        url = urlsplit((SECRETS / "gateway_redis_url").read_text())
+        login = ("--user", str(url.username), "--pass", str(url.password), "--no-auth-warning")
+        return self.execute("redis", "redis-cli", *login, *command)
 
     def scale(self, service: str, count: int) -> list[str]:
         """Run so many replicas of the service; the ids of their containers, once all are healthy."""
