@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 _QUARTERS = 4
+_WIDE = 140
 
 
 @dataclass
@@ -27,7 +29,9 @@ class Screen:
     @classmethod
     def of_terminal(cls) -> Screen:
         """Standard output, with bars if it is a terminal."""
-        return cls(Console(highlight=False, soft_wrap=True))
+        console = Console(highlight=False, soft_wrap=True)
+        # A file or a pipe has no width, and ids are to be copied whole.
+        return cls(console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_WIDE))
 
     def say(self, what: str, text: str) -> None:
         """A line: who speaks, and what."""
@@ -39,7 +43,9 @@ class Screen:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A summary."""
-        table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
@@ -110,7 +116,7 @@ class Told:
         if told in self.seen:
             return
         self.seen.add(told)
-        share = f", {100 * done / total:.0f} % {note}" if total and job["state"] == "running" else ""
+        share = f": {note}" if note and job["state"] == "running" else ""
         self.screen.say("job", f"{self.id} is {job['state']}{share}".rstrip())
 
 

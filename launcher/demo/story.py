@@ -171,7 +171,10 @@ class Story:
         accepted = await self._door.ask("POST", "/v1/schedules/health-check/run")
         jobs = await self._door.follow_all(accepted)
         for handler, job in jobs.items():
-            self._screen.say("result", f"{handler}: {job['result']}")
+            for service, health in job["result"]["services"].items():
+                self._screen.say(
+                    "result", f"{handler}: {service} {'answers' if health['ok'] else health['why']}"
+                )
         self._remember("schedule run", "health-check", accepted["trace_id"])
 
     async def _one_trace_tells_it_all(self, order: dict[str, Any]) -> None:
