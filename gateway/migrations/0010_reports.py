@@ -29,7 +29,7 @@ CREATE TABLE gateway.reports (
 )
 """
 
-# What other services may know of jobs (docs/decisions/0012): how they stand, and when. No event, no result,
+# What other services may know of jobs (docs/decisions/0011): how they stand, and when. No event, no result,
 # no error. Whoever may use the database may read it; the tables of the schema stay closed.
 _VIEW = """
 CREATE VIEW gateway.job_runs AS

@@ -1,7 +1,7 @@
 """What the system worked on: the jobs of each handler, how they ended and how long they took.
 
 Jobs belong to the gateway. It shows them to other services as the view gateway.job_runs, which has no event,
-result or error in it (docs/decisions/0012-job-figures-are-a-published-view.md).
+result or error in it (docs/decisions/0011-job-figures-are-a-published-view.md).
 """
 
 from collections.abc import Sequence
