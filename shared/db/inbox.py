@@ -6,7 +6,6 @@
 from datetime import timedelta
 from typing import Final
 
-from alembic import op
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +19,8 @@ _PRUNE = text("""
 
 def create_inbox(schema: str) -> None:
     """Create `<schema>.inbox`; for `upgrade()` in a migration of the service that owns the schema."""
+    from alembic import op  # noqa: PLC0415 - only migrations need it
+
     op.execute(f"""
         CREATE TABLE {schema}.inbox (
             job_id text PRIMARY KEY,
@@ -34,6 +35,8 @@ def create_inbox(schema: str) -> None:
 
 def drop_inbox(schema: str) -> None:
     """Drop `<schema>.inbox`; for `downgrade()`."""
+    from alembic import op  # noqa: PLC0415 - only migrations need it
+
     op.execute(f"DROP TABLE {schema}.inbox")
 
 

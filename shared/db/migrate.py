@@ -6,15 +6,16 @@ revisions. One process at a time migrates, the others wait for its lock.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.engine import DatabaseUrl, address, role_of
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext, MigrationStep
 
 _LOCK = 0x7472756E6B  # "trunk"
 
@@ -40,11 +41,16 @@ async def migrate(url: DatabaseUrl, histories: Mapping[str, Path]) -> list[str]:
 
 
 def _bring_up(connection: Connection, schema: str, folder: Path) -> list[str]:
+    # Late: every service imports this package to connect, and only who migrates needs Alembic.
+    from alembic.operations import Operations  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext, RevisionStep  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     _own(connection, schema)
     scripts = ScriptDirectory(str(folder.parent), version_locations=[str(folder)])
     steps: list[MigrationStep] = []
 
-    def plan(heads: tuple[str, ...], _: MigrationContext) -> list[MigrationStep]:
+    def plan(heads: tuple[str, ...], _: "MigrationContext") -> "list[MigrationStep]":
         steps.extend(scripts._upgrade_revs("heads", heads[0] if heads else "base"))  # noqa: SLF001 - what alembic.command does
         return steps
 

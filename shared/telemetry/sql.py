@@ -6,15 +6,16 @@ of any trace stay silent, and values never leave the process: a summary names op
 
 import re
 from functools import lru_cache
-from typing import Any, Final
-
-from sqlalchemy import Engine, event
-from sqlalchemy.engine import ExceptionContext
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.telemetry import names
 from shared.telemetry.spans import Span
 from shared.telemetry.trace_context import current_traceparent
 from shared.telemetry.traces import Tracing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.engine import ExceptionContext
 
 _SPAN: Final = "_trunkline_span"
 _TABLE: Final = r"\s+(?:ONLY\s+)?\"?([A-Za-z_][\w.]*)"
@@ -26,13 +27,15 @@ _CHANGE: Final = re.compile(
 _READ: Final = re.compile(rf"\bFROM{_TABLE}")
 
 
-def trace_statements(engine: Engine, tracing: Tracing) -> None:
+def trace_statements(engine: "Engine", tracing: Tracing) -> None:
     """From now on each statement of the engine is a CLIENT span under the span that is current.
 
     Of an AsyncEngine hand over its `sync_engine`. Where nothing is exported nothing is done.
     """
     if not tracing.is_recording:
         return
+
+    from sqlalchemy import event  # noqa: PLC0415 - not every process that is traced has a database
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, *_: Any) -> None:
         if context is not None and current_traceparent() is not None:
@@ -51,7 +54,7 @@ def trace_statements(engine: Engine, tracing: Tracing) -> None:
     def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, *_: Any) -> None:
         _end(context, None)
 
-    def failed(error: ExceptionContext) -> None:
+    def failed(error: "ExceptionContext") -> None:
         _end(error.execution_context, error.original_exception)
 
     event.listen(engine, "before_cursor_execute", before)

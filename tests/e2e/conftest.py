@@ -73,6 +73,11 @@ def trunkline(*words: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+MAIL_ONLY = tuple(
+    word for service in ("inventory", "file", "report", "scheduler") for word in ("--scale", f"{service}=0")
+)
+"""Options of a system in which registered users get their mails, and nobody does anything else."""
+
 StartSystem = Callable[..., System]
 
 

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import httpx
 
-from tests.e2e.conftest import Outside, StartSystem, System, connect
+from tests.e2e.conftest import MAIL_ONLY, Outside, StartSystem, System, connect
 from tests.until import until
 
 JOBS = 500
 
 
 async def test_a_worker_killed_in_the_middle_of_500_jobs_loses_none(start_system: StartSystem) -> None:
-    system = start_system(LEASE="3")
+    system = start_system(*MAIL_ONLY, LEASE="3")
     async with AsyncExitStack() as stack:
         outside = await connect(system, stack)
         run = uuid4().hex[:8]
@@ -42,7 +42,7 @@ async def test_a_worker_killed_in_the_middle_of_500_jobs_loses_none(start_system
 async def test_an_event_of_a_gateway_that_died_after_the_commit_is_published_once(
     start_system: StartSystem,
 ) -> None:
-    system = start_system(TRUNKLINE_FAULT="after_commit", LEASE="3")
+    system = start_system(*MAIL_ONLY, TRUNKLINE_FAULT="after_commit", LEASE="3")
     async with AsyncExitStack() as stack:
         outside = await connect(system, stack)
         dying = system.pid("gateway.1")

@@ -71,13 +71,15 @@ async def test_one_trace_tells_all_that_follows_from_an_order(system: System, ou
 
 EXPECTED = {
     "gateway: POST /v1/orders",
+    "gateway: COMMIT gateway.events",
+    "gateway: INSERT gateway.orders",
     "gateway: create order.created",
     "gateway: send events.order.created",
     "email: process events.order.created",
     "inventory: process events.order.created",
     "report: process events.order.created",
     "email: SMTP send",
-    "inventory: send events.inventory.reserved",
+    "inventory: create inventory.reserved",
     "gateway: process events.inventory.reserved",
     "inventory: process events.inventory.reserved",
     "inventory: POST",

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from tests.e2e.conftest import Outside, StartSystem, System, connect
+from tests.e2e.conftest import MAIL_ONLY, Outside, StartSystem, System, connect
 from tests.until import until
 
 JOBS = 200
@@ -85,7 +85,7 @@ async def test_a_bus_that_loses_everything_costs_no_job(
 ) -> None:
     taken, url = relay
     system = await asyncio.to_thread(
-        lambda: start_system(BUS_ROUTES=ROUTES[bus], SMTP_URL=url, LEASE="3", RECONCILE_AFTER="2")
+        lambda: start_system(*MAIL_ONLY, BUS_ROUTES=ROUTES[bus], SMTP_URL=url, LEASE="3", RECONCILE_AFTER="2")
     )
     async with AsyncExitStack() as stack:
         outside = await connect(system, stack)

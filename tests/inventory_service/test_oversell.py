@@ -25,7 +25,7 @@ async def test_no_product_is_sold_more_often_than_it_is_there(
         lease=timedelta(seconds=2),
         log_level="error",
     )
-    load = Load(orders=1_000, kill=kill)
+    load = Load(orders=600, kill=kill)
 
     found = (await oversell(load, settings)).audit
 
