@@ -37,7 +37,7 @@ format: setup ## put the code into its form
 	$(BIN)/ruff format --quiet .
 
 test: setup ## all tests, with real servers on free ports
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 up: setup ## the whole system on this machine; Ctrl-C ends it
 	$(BIN)/trunkline up --data $(DATA)

@@ -19,6 +19,7 @@ import pytest
 import structlog
 from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from launcher.servers import NatsServer, PostgresServer, RedisServer
 from launcher.services import SERVICES
@@ -33,6 +34,21 @@ HISTORIES = {
     if (folder := service.folder()) is not None and (folder / "migrations").is_dir()
 }
 TEMPLATE = "trunkline_template"
+
+
+_ONE_SYSTEM = {f"tests/e2e/test_{name}.py" for name in ("main_job", "groups", "warehouse", "whole_story")}
+"""Files that share the system of a session: in one process it is started once."""
+
+
+class _ByFile(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "tests/e2e" if file in _ONE_SYSTEM else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """A file's tests run in one process, and so do those of the files that share a system."""
+    return _ByFile(config, log)
 
 
 class Background:
