@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.ledger.away import away
 from gateway.ledger.faults import Faults
+from gateway.ledger.known import Accepted, IdTaken, answers_to, unless_taken
 from gateway.ledger.later import held_until
 from gateway.ledger.line import Line
 from gateway.ledger.one_commit import OneCommit, joined, one_commit
 from shared.bus import Coalescer
-from shared.contracts import HANDLER, Envelope
-from shared.errors import TrunklineError
+from shared.contracts import Envelope
 from shared.telemetry import Span, Tracing, names
 
 HandOver = Callable[[Sequence[Envelope]], None]
@@ -66,21 +66,6 @@ _COMMIT: Final = {
 }
 
 
-class IdTaken(TrunklineError):
-    """An event of the same id, but with another type, source or data, was accepted before."""
-
-    def __init__(self, id_: str) -> None:
-        super().__init__(f"the id {id_} belongs to another event")
-        self.id = id_
-
-
-class Accepted(NamedTuple):
-    """The event as it is committed; of a duplicate, `envelope` is what came the first time."""
-
-    envelope: Envelope
-    is_duplicate: bool
-
-
 class Entry(NamedTuple):
     """An event of the ledger, and how far it has come."""
 
@@ -109,7 +94,7 @@ class Transaction:
         known = [envelope.id for envelope in envelopes if envelope.id not in new]
         rows = (await self.connection.execute(_SELECT, {"ids": known})).fetchall() if known else ()
         stored = {entry.envelope.id: entry.envelope for entry in map(_entry, rows)}
-        return [_unless_taken(answer) for answer in _answers(envelopes, new, stored)]
+        return [unless_taken(answer) for answer in answers_to(envelopes, new, stored)]
 
 
 async def write(connection: AsyncConnection, envelopes: Sequence[Envelope]) -> list[Envelope]:
@@ -243,51 +228,11 @@ class Ledger:
             return [Accepted(envelope, is_duplicate=False) for envelope in envelopes]
         known = list({envelope.id for envelope in envelopes})
         stored = {one.envelope.id: one.envelope for one in map(_entry, await self._rows_of(known))}
-        return _answers(envelopes, new, stored)
+        return answers_to(envelopes, new, stored)
 
     async def _rows_of(self, ids: Sequence[str]) -> Sequence[Row[Any]]:
         async with self._reads.connect() as connection:
             return (await connection.execute(_SELECT, {"ids": ids})).fetchall()
-
-
-def _answers(
-    envelopes: Sequence[Envelope], new: set[str], stored: dict[str, Envelope]
-) -> list[Accepted | IdTaken]:
-    """What became of each: the first of a new id is accepted, any other is compared with it."""
-    answers: list[Accepted | IdTaken] = []
-    seen = dict(stored)
-    for envelope in envelopes:
-        first = seen.setdefault(envelope.id, envelope)
-        if envelope.id in new:
-            new.discard(envelope.id)
-            answers.append(Accepted(first, is_duplicate=False))
-        elif _is_same(first, envelope):
-            answers.append(Accepted(first, is_duplicate=True))
-        else:
-            answers.append(IdTaken(envelope.id))
-    return answers
-
-
-def _unless_taken(answer: Accepted | IdTaken) -> Accepted:
-    if isinstance(answer, IdTaken):
-        raise answer
-    return answer
-
-
-def _is_same(one: Envelope, other: Envelope) -> bool:
-    if (one.type, one.source) != (other.type, other.source):
-        return False
-    if one.attributes.get(HANDLER) != other.attributes.get(HANDLER):
-        return False
-    return one.data == other.data or _is_same_json(one.data, other.data)
-
-
-def _is_same_json(one: bytes, other: bytes) -> bool:
-    """White space and the order of members do not make another event."""
-    try:
-        return bool(msgspec.json.decode(one) == msgspec.json.decode(other))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
 
 
 def _columns(envelopes: Sequence[Envelope]) -> tuple[list[Any], ...]:

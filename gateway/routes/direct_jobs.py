@@ -33,7 +33,7 @@ from gateway.door.problem_kinds import (
     UNSUPPORTED_MEDIA_TYPE,
 )
 from gateway.door.problems import Refused, documented, of_contract
-from gateway.ledger.ledger import IdTaken
+from gateway.ledger.known import IdTaken
 from gateway.parts import Parts, parts_of
 from shared.bus import UNIQUE_FOR, Order, direct_event
 from shared.clock import from_rfc3339

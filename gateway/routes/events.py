@@ -26,7 +26,8 @@ from gateway.door.problem_kinds import (
 from gateway.door.problems import Refused, documented
 from gateway.door.uuids import as_uuid
 from gateway.history.jobs import Jobs
-from gateway.ledger.ledger import Entry, IdTaken, Ledger
+from gateway.ledger.known import IdTaken
+from gateway.ledger.ledger import Entry, Ledger
 from gateway.parts import JobsDep, LedgerDep, parts_of
 from shared.clock import rfc3339
 from shared.contracts import BATCH_TYPE, CATALOGUE, HANDLER, STRUCTURED_TYPE, Envelope

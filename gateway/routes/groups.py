@@ -30,7 +30,7 @@ from gateway.door.problems import Refused, documented, of_contract
 from gateway.door.uuids import as_uuid
 from gateway.ledger import groups
 from gateway.ledger.groups import GroupState
-from gateway.ledger.ledger import IdTaken
+from gateway.ledger.known import IdTaken
 from gateway.parts import EngineDep, Parts, parts_of
 from shared.clock import rfc3339
 from shared.contracts import CATALOGUE, DELIVER_AT, EXPIRES_AT, Envelope, envelope, new_id

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.ledger.ledger import IdTaken, Ledger
+from gateway.ledger.known import IdTaken
+from gateway.ledger.ledger import Ledger
 from shared.contracts import Envelope
 from tests.gateway.door.conftest import Query
 from tests.gateway.door.events import registered
