@@ -75,7 +75,7 @@ async def opened(
         control, replays = JobControl(redis, keep=settings.dead_ttl), Replays(engine)
         again = RunAgain(control, ledger, jobs.history)
         replaying = await stack.enter_async_context(Replaying(replays, again, jobs.history, engine))
-        if tuple(handlers):
+        if settings.handles_events:
             await stack.enter_async_context(
                 _consumer(settings, engine, objects, tracing=tracing, metrics=metrics)
             )

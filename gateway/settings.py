@@ -40,6 +40,8 @@ class GatewaySettings(Settings):
     """How often the relay looks for committed events that nobody published, and how old they must be."""
     reconcile_after: Duration = timedelta(seconds=60)
     """How long a published event may be open before it is looked after: a lost job is queued again, once."""
+    handles_events: bool = True
+    """Whether this gateway works on events, too (what became of orders, files, reports); one of all must."""
     streams_per_key: Annotated[int, Field(ge=1)] = 5
     """How many event streams (SSE) one API key may have open in this process."""
     idempotency_ttl: Duration = timedelta(days=7)

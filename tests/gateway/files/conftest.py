@@ -23,7 +23,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def file_settings(settings: GatewaySettings, folder: Path) -> GatewaySettings:
     return settings.model_copy(
-        update={"files_url": Secret(folder.as_uri()), "file_max_bytes": MOST_BYTES, "body_max": 1000}
+        update={
+            "files_url": Secret(folder.as_uri()),
+            "file_max_bytes": MOST_BYTES,
+            "body_max": 1000,
+            "handles_events": True,
+        }
     )
 
 

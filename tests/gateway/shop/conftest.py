@@ -26,7 +26,7 @@ __all__ = ["AsyncEngine", "Query", "RedisClient", "engine", "query", "redis", "s
 
 @pytest.fixture
 async def client(settings: GatewaySettings) -> AsyncIterator[AsyncClient]:
-    async with served(settings) as client:
+    async with served(settings.model_copy(update={"handles_events": True})) as client:
         yield client
 
 
