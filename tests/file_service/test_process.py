@@ -42,7 +42,8 @@ async def system(
     service = Service("file", handlers, of_service)
     await service.start()
     try:
-        async with served(settings.model_copy(update={"files_url": Secret(files_url)})) as client:
+        door = settings.model_copy(update={"files_url": Secret(files_url), "handles_events": True})
+        async with served(door) as client:
             yield client
     finally:
         await service.stop()

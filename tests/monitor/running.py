@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from monitor.app import Monitor
 from monitor.settings import Settings
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 NO_CERTIFICATES = ssl.SSLContext(
     ssl.PROTOCOL_TLS_CLIENT
 )  # all is http; httpx would read the machine's, 60 ms
