@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, suppress
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.e2e.conftest import MAIL_ONLY, Outside, StartSystem, System, connect
 from tests.until import until
 
 JOBS = 500
+
+pytestmark = pytest.mark.timeout(300)  # a whole system is started, and a busy machine takes its time
 
 
 async def test_a_worker_killed_in_the_middle_of_500_jobs_loses_none(start_system: StartSystem) -> None:

@@ -3,8 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from tests.e2e.conftest import Outside, System, trunkline
 from tests.until import until
+
+pytestmark = pytest.mark.timeout(300)  # a whole system is started, and a busy machine takes its time
 
 
 def test_the_demo_tells_its_story_to_the_end(system: System) -> None:

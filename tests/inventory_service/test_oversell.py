@@ -12,6 +12,7 @@ from inventory_service.settings import InventorySettings
 from shared.settings import Secret
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("bus", "kill"), [("redis", True), ("nats", False)])
 async def test_no_product_is_sold_more_often_than_it_is_there(
     *, bus: str, kill: bool, redis_url: str, nats_url: str, database_url: str
