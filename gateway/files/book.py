@@ -3,17 +3,41 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.files.upload import Upload
+from gateway.history.history_table import JOBS
 from gateway.tables import files
 from shared.clock import rfc3339
 from shared.contracts import FileProcessed, FileRejected
 
 UPLOADED: Final = "uploaded"
+REJECTED: Final = "rejected"
 
-_LISTED: Final = tuple(column for column in files.c if column.name not in {"profile", "artifacts"})
+_PROCESS: Final = "file.process"
+"""Whose job it is to look into a file: where it is dead, nobody will say any more what is in it."""
+
+# The job may be dead, and then run again: so this is looked up, not written down.
+_GIVEN_UP: Final = JOBS.c.id.is_not(None)
+_STATUS: Final = case((_GIVEN_UP, REJECTED), else_=files.c.status)
+_REASON: Final = case(
+    (_GIVEN_UP, func.concat("its job is ", JOBS.c.state, ": ", func.split_part(JOBS.c.failure, "\n", 1))),
+    else_=files.c.reason,
+)
+_WITH_JOB: Final = files.outerjoin(
+    JOBS,
+    and_(
+        files.c.status == UPLOADED,
+        JOBS.c.event_id == files.c.event_id,
+        JOBS.c.handler == _PROCESS,
+        JOBS.c.state.in_(("dead", "cancelled", "expired")),
+    ),
+)
+_DERIVED: Final = {"status": _STATUS.label("status"), "reason": _REASON.label("reason")}
+_SEEN: Final = tuple(_DERIVED.get(column.name, column) for column in files.c)
+_LISTED: Final = tuple(column for column in _SEEN if column.name not in {"profile", "artifacts"})
+_ENTERED: Final = tuple(column for column in files.c if column.name not in {"profile", "artifacts"})
 
 
 class FileRow(NamedTuple):
@@ -37,7 +61,7 @@ async def enter(connection: AsyncConnection, upload: Upload, *, event_id: str) -
         "sha256": upload.sha256,
         "event_id": event_id,
     }
-    row = (await connection.execute(insert(files).values(values).returning(*_LISTED))).one()
+    row = (await connection.execute(insert(files).values(values).returning(*_ENTERED))).one()
     return _summary(row)
 
 
@@ -72,10 +96,12 @@ class FileBook:
         """Files without their profiles, newest first, and the id that the next page begins before."""
         wanted: ColumnElement[bool] = true()
         if status is not None:
-            wanted &= files.c.status == status
+            wanted &= status == _STATUS
         if before is not None:
             wanted &= files.c.id < before
-        query = select(*_LISTED).where(wanted).order_by(files.c.id.desc()).limit(limit + 1)
+        query = (
+            select(*_LISTED).select_from(_WITH_JOB).where(wanted).order_by(files.c.id.desc()).limit(limit + 1)
+        )
         async with self._reads.connect() as connection:
             rows = (await connection.execute(query)).fetchall()
         shown = rows[:limit]
@@ -94,7 +120,7 @@ class FileBook:
                     "artifacts": [artifact.model_dump() for artifact in outcome.artifacts],
                 }
             case FileRejected():
-                values = {"status": "rejected", "reason": outcome.reason}
+                values = {"status": REJECTED, "reason": outcome.reason}
         change = update(files).where(files.c.id == file_id, files.c.status == UPLOADED)
         async with self._engine.begin() as connection:
             changed = await connection.execute(change.values(**values, finished_at=func.now()))
@@ -113,8 +139,9 @@ class FileBook:
         return set(file_ids) - {row.id for row in known}
 
     async def _row(self, file_id: str) -> Any:
+        query = select(*_SEEN).select_from(_WITH_JOB).where(files.c.id == file_id)
         async with self._reads.connect() as connection:
-            return (await connection.execute(select(files).where(files.c.id == file_id))).one_or_none()
+            return (await connection.execute(query)).one_or_none()
 
 
 def _summary(row: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gateway.files.downloads import Slice, wanted_range
 from shared.contracts import new_id
 from shared.objects import Objects
 from shared.settings import Secret
+from tests.gateway.door.conftest import Query
 from tests.gateway.files.conftest import kept
 from tests.until import until
 
@@ -163,3 +164,30 @@ async def test_cleanup_removes_old_bytes_that_no_file_has(
 
 def _ids(items: Sequence[dict[str, Any]]) -> list[str]:
     return [item["id"] for item in items]
+
+
+async def test_a_file_whose_job_is_dead_is_rejected_until_the_job_runs_again(
+    client: AsyncClient, query: Query
+) -> None:
+    file_id = await upload(client)
+    event_id = (await client.get(f"/v1/files/{file_id}")).json()["event_id"]
+    await query(
+        """INSERT INTO gateway.jobs (id, handler, service, event_id, event_type, state, attempt, max_attempts,
+                                     queued_at, position, failure)
+           VALUES ($1, 'file.process', 'file', $2::uuid, 'file.uploaded', 'dead', 3, 3, now(), 0,
+                   E'HardTimeLimitExceeded: 600 s\\nexhausted')""",
+        f"file.process:{event_id}",
+        event_id,
+    )
+
+    dead = (await client.get(f"/v1/files/{file_id}")).json()
+    listed = (await client.get("/v1/files", params={"status": "rejected"})).json()["items"]
+    still_uploaded = (await client.get("/v1/files", params={"status": "uploaded"})).json()["items"]
+    await query("UPDATE gateway.jobs SET state = 'running'")
+    running = (await client.get(f"/v1/files/{file_id}")).json()
+
+    reason = "its job is dead: HardTimeLimitExceeded: 600 s"
+    assert (dead["status"], dead["reason"]) == ("rejected", reason)
+    assert [(file["id"], file["reason"]) for file in listed] == [(file_id, reason)]
+    assert still_uploaded == []
+    assert (running["status"], running["reason"]) == ("uploaded", None)
