@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -25,7 +26,7 @@ UNIQUE_KEY = "uniquekey"
 UNIQUE_UNTIL = "uniqueuntil"
 """Extension: the instant up to which the unique key stands."""
 
-_INSTANTS = ("time", DELIVER_AT, EXPIRES_AT, UNIQUE_UNTIL)
+_INSTANTS = frozenset(("time", DELIVER_AT, EXPIRES_AT, UNIQUE_UNTIL))
 _VALUE_MAX = 4096
 
 
@@ -143,24 +144,32 @@ def _faults(attributes: Mapping[str, str]) -> list[Problem]:
     if version != "1.0":
         problems.append(Problem("/specversion", f"is {version!r}; only CloudEvents 1.0 is understood"))
     type_ = attributes.get("type")
-    if type_ and not _TYPE.fullmatch(type_):
+    if type_ and not _is_type(type_):
         problems.append(Problem("/type", "must be words of letters, digits, _ or - joined by dots"))
-    problems += [
-        Problem(f"/{name}", fault)
-        for name, value in attributes.items()
-        if (fault := _fault(name, value)) is not None
-    ]
+    for name, value in attributes.items():
+        if not _is_name(name):
+            problems.append(Problem(f"/{name}", "attribute names are lower-case letters and digits"))
+        elif len(value) > _VALUE_MAX or not value.isprintable():
+            problems.append(Problem(f"/{name}", f"must be printable text of at most {_VALUE_MAX} characters"))
+        elif name in _INSTANTS and not _is_instant(value):
+            problems.append(Problem(f"/{name}", "must be an RFC 3339 instant with its offset"))
     return problems
 
 
-def _fault(name: str, value: str) -> str | None:
-    if not (name.isascii() and name.isalnum() and name == name.lower()):
-        return "attribute names are lower-case letters and digits"
-    if len(value) > _VALUE_MAX or not value.isprintable():
-        return f"must be printable text of at most {_VALUE_MAX} characters"
-    if name in _INSTANTS:
-        try:
-            from_rfc3339(value)
-        except ValueError:
-            return "must be an RFC 3339 instant with its offset"
-    return None
+# Every message has the same few names and types: each is looked at once.
+@lru_cache(1024)
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isalnum() and name == name.lower()
+
+
+@lru_cache(1024)
+def _is_type(type_: str) -> bool:
+    return _TYPE.fullmatch(type_) is not None
+
+
+def _is_instant(value: str) -> bool:
+    try:
+        from_rfc3339(value)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -22,15 +22,14 @@ NAMED_MAX = 1000
 _BREATH = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caused:
+class Caused(msgspec.Struct, frozen=True, kw_only=True):
     """The events that a job brought forth, and the group that they are, if it opened one."""
 
     events: Sequence[Envelope] = ()
     group: OpenedGroup | None = None
     whole: bytes = b""
     """The events as a CloudEvents JSON batch."""
-    places: Mapping[str, str] = field(default_factory=dict[str, str])
+    places: Mapping[str, str] = {}
     """Where each of the events was published."""
 
     @property
@@ -46,6 +45,10 @@ class Caused:
         return fields
 
 
+NOTHING = Caused()
+"""What most jobs cause."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Causing:
     """Puts what handlers return into envelopes."""
@@ -58,14 +61,12 @@ class Causing:
 
         An outcome that causes more than can be kept is refused: it comes back as the job's death.
         """
-        if not outcome.events and outcome.then is None:
-            return outcome, Caused()
         try:
             return await self._cause(handler, cause, outcome)
         except (AttributeError, TypeError, ValueError) as error:
             return verdict.refused(
                 f"an event that {handler.name} returned cannot be published: {error}"
-            ), Caused()
+            ), NOTHING
 
     async def _cause(self, handler: Handler, cause: Envelope, outcome: Outcome) -> tuple[Outcome, Caused]:
         job_id = keys.job_id(handler.name, cause.id)
@@ -80,9 +81,11 @@ class Causing:
                 await asyncio.sleep(0)
         fault = _fault(handler, documents)
         if fault:
-            return verdict.refused(fault), Caused()
+            return verdict.refused(fault), NOTHING
         caused = Caused(events=events, group=group, whole=b"[" + b",".join(documents) + b"]")
-        return (replace(outcome, result=_result(group, len(events))) if group else outcome), caused
+        return (
+            msgspec.structs.replace(outcome, result=_result(group, len(events))) if group else outcome
+        ), caused
 
     def _group(
         self, handler: Handler, cause: Envelope, job_id: str, then: Event | WrittenEvent

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from shared.contracts import Envelope
 from shared.contracts.catalogue import check
 from shared.errors import TrunklineError
 from shared.jobs import keys, verdict
-from shared.jobs.causing import Caused, Causing
+from shared.jobs.causing import NOTHING, Caused, Causing
 from shared.jobs.children import Children
 from shared.jobs.decided import Decided, decided_in
 from shared.jobs.frames import Run
@@ -47,6 +47,8 @@ class Attempt:
     channel: str
     in_handler_since: float = 0.0
     """By the monotonic clock, when the handler began to run in this loop; 0 while it does not."""
+    is_late: bool = False
+    """Whether it was cancelled, once, for running past its time limit."""
     is_abandoned: bool = False
     """Whether it was ended while its handler ran on: what that one still does counts no more."""
 
@@ -72,22 +74,21 @@ class Executor:
     """What each handler asks for besides its event and job: handler -> parameter -> value."""
 
     async def run(self, attempt: Attempt) -> Ending:
-        """The attempt's ending; everything that the handler raises is part of it, but for being cancelled."""
+        """The attempt's ending; everything that the handler raises is part of it, but for being cancelled.
+
+        Runs in a task of its own, whose log lines carry the job's id from here on.
+        """
         started = time.monotonic()
         started_ms = time.time_ns() // 1_000_000
         ended_as = _INTERRUPTED
         self.metrics.job_started(attempt.handler.name)
         try:
-            with (
-                self._span(attempt) as span,
-                structlog.contextvars.bound_contextvars(job_id=attempt.job_id, trace_id=span.trace_id),
-            ):
+            with self._span(attempt) as span:
+                structlog.contextvars.bind_contextvars(job_id=attempt.job_id, trace_id=span.trace_id)
                 outcome = await self._outcome(attempt)
                 if attempt.is_abandoned:
                     raise asyncio.CancelledError
-                causing = Causing(tracing=self.tracing, clock=self.clock)
-                outcome, caused = await causing.cause(attempt.handler, attempt.envelope, outcome)
-                caused = replace(caused, places=await self._publish(caused.events))
+                outcome, caused = await self._cause(attempt, outcome)
                 if outcome.failure is not None:
                     span.fail(outcome.failure.type, outcome.failure.message)
                 ended_as = outcome.state.value
@@ -111,35 +112,25 @@ class Executor:
             span.fail(type(limit).__qualname__, str(limit))
             self._tell(attempt, outcome, took_s)
         self.metrics.job_finished(attempt.handler.name, outcome.state.value, took_s)
-        return self._ending(attempt, outcome, Caused(), started_ms, span)
+        return self._ending(attempt, outcome, NOTHING, started_ms, span)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         handler = attempt.handler
         if handler.isolation == "process":
             return await self._outcome_in_child(attempt)
-        limit = asyncio.timeout(handler.time_limit.total_seconds())
         job = self._job(attempt) if handler.job_parameter is not None else None
         try:
             event = check(handler.contract, attempt.envelope)
             attempt.in_handler_since = time.monotonic()
-            async with limit:
-                returned = await handler.function(event, **self._arguments(handler, job))
-        except asyncio.CancelledError as cancelled:
-            if _is_cancelled_from_outside():
+            returned = await handler.function(event, **self._arguments(handler, job))
+        except (Exception, asyncio.CancelledError, SystemExit, Decided, BaseExceptionGroup) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled_from_outside(attempt):
                 raise
-            return verdict.of_error(handler, HandlerGaveUp(cancelled), attempt.number)
-        except SystemExit as left:
-            return verdict.of_error(handler, HandlerGaveUp(left), attempt.number)
-        except (Exception, Decided, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
-            if (known := decided_in(error)) is not None:
-                return known
-            if not isinstance(error, Exception):
-                error = HandlerGaveUp(error)
-            if isinstance(error, TimeoutError) and limit.expired():
-                error = TimeLimitExceeded(handler.time_limit)
-            return verdict.of_error(handler, error, attempt.number)
+            return _outcome_of_error(attempt, error)
         finally:
             attempt.in_handler_since = 0.0
+            if attempt.is_late and (task := asyncio.current_task()) is not None:
+                task.uncancel()
         if job is not None and job.unrecorded(returned):
             job.log.warning("job.outcome_not_recorded", consequence="a redelivery would have another result")
         return verdict.of_return(handler, returned)
@@ -183,6 +174,14 @@ class Executor:
             await self.store.tell_progress(handler, event_id, attempt.number, progress)
 
         return tell
+
+    async def _cause(self, attempt: Attempt, outcome: Outcome) -> tuple[Outcome, Caused]:
+        """Publish what the outcome causes; it comes back as the job's death when that cannot be."""
+        if not outcome.events and outcome.then is None:
+            return outcome, NOTHING
+        causing = Causing(tracing=self.tracing, clock=self.clock)
+        outcome, caused = await causing.cause(attempt.handler, attempt.envelope, outcome)
+        return outcome, msgspec.structs.replace(caused, places=await self._publish(caused.events))
 
     async def _publish(self, envelopes: Sequence[Envelope]) -> dict[str, str]:
         """Publish what the handler caused, and tell where it lies; waits for a lost bus."""
@@ -262,7 +261,18 @@ class Executor:
             _log.warning("job.retrying", retry_in_s=round(outcome.wait / timedelta(seconds=1), 3), **line)
 
 
-def _is_cancelled_from_outside() -> bool:
+def _outcome_of_error(attempt: Attempt, error: BaseException) -> Outcome:
+    """What the handler's error leads to: its own, or that of the time limit which made it."""
+    if (known := decided_in(error)) is not None:
+        return known
+    if attempt.is_late and isinstance(error, asyncio.CancelledError | TimeoutError):
+        error = TimeLimitExceeded(attempt.handler.time_limit)
+    elif not isinstance(error, Exception):
+        error = HandlerGaveUp(error)
+    return verdict.of_error(attempt.handler, error, attempt.number)
+
+
+def _is_cancelled_from_outside(attempt: Attempt) -> bool:
     """Whether somebody cancelled this task; a handler may also await what was cancelled elsewhere."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return task is not None and task.cancelling() > attempt.is_late

@@ -5,7 +5,6 @@ limit does not let start is held: the messages stay in hand, and are claimed aga
 """
 
 import asyncio
-import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -22,10 +21,10 @@ from shared.jobs.handlers import Handler
 from shared.jobs.room import Room
 from shared.jobs.states import State
 from shared.jobs.store import NOT_NOW, Ending, JobStore, Verdict
+from shared.jobs.time_limits import TimeLimits
 from shared.telemetry import get_logger
 
 _REFUSED_PAUSE_S = 0.5
-_OVERDUE_EVERY_S = 1.0
 _LAST_WORD_S = 2.0
 
 
@@ -44,19 +43,16 @@ class Reception:
         self._lost: set[str] = set()
         self._lease_s = lease.total_seconds()
         self._running: dict[asyncio.Task[None], tuple[Delivery, Attempt]] = {}
+        self._time_limits = TimeLimits(handler, self._attempts, self._abandon)
         self._abandoned: set[asyncio.Task[None]] = set()
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger().bind(handler=handler.name)
 
     async def start(self) -> None:
-        """Learn the limits, then begin to keep leases and hard limits, and to queue what is due."""
+        """Learn the limits, then begin to keep leases, and to queue what is due."""
         await self._due.look()
-        self._tasks = [
-            asyncio.create_task(self._renew()),
-            asyncio.create_task(self._due.run()),
-            asyncio.create_task(self._look_for_overdue()),
-        ]
+        self._tasks = [asyncio.create_task(self._renew()), asyncio.create_task(self._due.run())]
 
     @property
     def in_flight(self) -> int:
@@ -117,6 +113,7 @@ class Reception:
         if self._running:
             await asyncio.wait(list(self._running))
         await self._finisher.idle()
+        self._time_limits.stop()
         for task in self._tasks:
             task.cancel()
 
@@ -168,6 +165,7 @@ class Reception:
         task = asyncio.create_task(self._run(attempt, delivery))
         self._running[task] = (delivery, attempt)
         self._room.take(1)
+        self._time_limits.watch()
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
@@ -238,18 +236,12 @@ class Reception:
         else:
             delivery.intake.forget(delivery)
 
-    async def _look_for_overdue(self) -> None:
-        """End, once a second, what runs past its hard limit; no timer for each job."""
-        limit_s = self.handler.hard_limit.total_seconds()
-        while True:
-            await asyncio.sleep(_OVERDUE_EVERY_S)
-            latest = time.monotonic() - limit_s
-            for task, (delivery, attempt) in list(self._running.items()):
-                if 0 < attempt.in_handler_since < latest:
-                    self._abandon(task, delivery, attempt)
+    def _attempts(self) -> list[tuple[asyncio.Task[None], Attempt]]:
+        return [(task, attempt) for task, (_, attempt) in self._running.items()]
 
-    def _abandon(self, task: "asyncio.Task[None]", delivery: Delivery, attempt: Attempt) -> None:
+    def _abandon(self, task: "asyncio.Task[None]") -> None:
         """End the attempt without its handler, which does not let itself be told; its slot is free then."""
+        delivery, attempt = self._running[task]
         ending = self._executor.abandon(attempt)
         task.cancel()
         self._leave_behind(task, delivery, attempt, self._finish(attempt, delivery, ending))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+import msgspec
 from msgpack import Packer
 
 from shared.bus import Delivery
@@ -53,8 +54,7 @@ class Due(NamedTuple):
     """What an operator says of the handler's limits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How one attempt ended."""
 
     event_id: str

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
@@ -34,13 +34,12 @@ class Failure:
         return msgspec.json.encode(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt leads to."""
 
     state: State
     result: bytes = b""
-    events: Sequence[Event | WrittenEvent] = field(default=())
+    events: Sequence[Event | WrittenEvent] = ()
     """What the handler caused, to be published before the job is finished."""
     then: Event | WrittenEvent | None = None
     """What follows when all jobs of `events` have ended; they are a group."""

@@ -4,6 +4,7 @@ The way is the real one: the contract is checked, the handler runs within its ti
 decided by its policy. Only the outer edge is not there: what it causes and tells is kept for the test.
 """
 
+import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from shared.jobs import Death, Handler, Handlers, Job, State
 from shared.jobs.children import Children
 from shared.jobs.executor import Attempt, Executor
 from shared.jobs.store import Ending, JobStore
+from shared.jobs.time_limits import TimeLimits
 from shared.jobs.verdict import Outcome
 from shared.telemetry import Metrics, Tracing
 from shared.testing.clock import StillClock
@@ -94,7 +96,13 @@ class Run:
         )
         here = _in_this_process(chosen)
         numbered = Attempt(handler=here, envelope=envelope, number=attempt, bus="redis", channel="test")
-        ending = await executor.run(numbered)
+        attempting = asyncio.create_task(executor.run(numbered))
+        limits = TimeLimits(here, lambda: [(attempting, numbered)], lambda _: None)
+        limits.watch()
+        try:
+            ending = await attempting
+        finally:
+            limits.stop()
         return self._ran(numbered, ending, executor, bus, store)
 
     def _chosen(self, event_type: str, name: str | None) -> Handler:

@@ -7,6 +7,7 @@ what is missing is filled from the stream's name and the entry's id.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from shared.clock import rfc3339
 from shared.contracts import STRUCTURED_TYPE, Envelope, decode_structured, envelope
@@ -65,15 +66,19 @@ def _attributes(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     attributes: dict[str, str] = {}
     for field, value in fields.items():
         try:
-            if field.startswith(b"ce-"):
-                attributes[field[3:].decode().lower()] = value.decode()
-            elif attribute := _ATTRIBUTE_OF.get(field):
+            if attribute := _attribute(field):
                 attributes[attribute] = value.decode()
         except UnicodeDecodeError:
             raise EnvelopeError(
                 f"no event: the field {field!r} is no UTF-8", [Problem("", f"{field!r} is no UTF-8")]
             ) from None
     return attributes
+
+
+# Every entry has the same few fields: each is looked at once.
+@lru_cache(1024)
+def _attribute(field: bytes) -> str | None:
+    return field[3:].decode().lower() if field.startswith(b"ce-") else _ATTRIBUTE_OF.get(field)
 
 
 def _instant(entry_id: str) -> str:

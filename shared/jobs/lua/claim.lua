@@ -18,6 +18,7 @@ local POISON_CRASHES = 3
 local SUSPECTS_WAIT_MS = 1000
 local SUSPECTS_KEPT_S = 86400
 local COUNTS_KEPT_S = 600
+local MOST_ARGUMENTS = 4000
 local verdicts, changes = {}, {}
 local started, refused = 0, 0
 
@@ -76,10 +77,21 @@ local function delay(key, event_id, deliver_ms)
   changes[#changes + 1] = {event_id, 'queued', 0}
 end
 
-local function run(key, event_id, token, attempt)
-  redis.call('HSET', key, 'state', 'running', 'attempt', attempt, 'worker', worker, 'version', version,
+-- Writes these fields and values and the ones after them.
+local function write(key, fields, ...)
+  local n, more = #fields, {...}
+  for i = 1, #more do fields[n + i] = more[i] end
+  redis.call('HSET', key, unpack(fields))
+end
+
+-- What a batch makes running enters the running set at its end, in one command.
+local leases, is_leased = {}, {}
+
+local function run(key, event_id, token, attempt, fields)
+  write(key, fields, 'state', 'running', 'attempt', attempt, 'worker', worker, 'version', version,
     'token', token, 'started_at', now)
-  redis.call('ZADD', KEYS[1], now + lease_ms, event_id)
+  leases[#leases + 1], leases[#leases + 2] = now + lease_ms, event_id
+  is_leased[event_id] = true
   changes[#changes + 1] = {event_id, 'running', attempt}
   return attempt
 end
@@ -102,8 +114,9 @@ local function postpone(key, event_id, attempt)
   return 0
 end
 
--- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start.
-local function start(key, event_id, token, attempt, state, crashes)
+-- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start. `fields` is
+-- what a new job is made of: it is written together with its state.
+local function start(key, event_id, token, attempt, state, crashes, fields)
   local is_suspect = state and crashes >= POISON_CRASHES - 1
   if is_suspect and is_crowded(key, event_id) then return postpone(key, event_id, attempt - 1) end
   local why, wait_ms = obstacle()
@@ -111,10 +124,10 @@ local function start(key, event_id, token, attempt, state, crashes)
     redis.call('HSET', KEYS[8], worker, event_id)
     redis.call('EXPIRE', KEYS[8], SUSPECTS_KEPT_S)
   end
-  if not why then return run(key, event_id, token, attempt) end
+  if not why then return run(key, event_id, token, attempt, fields or {}) end
   refused = refused + 1
   if state ~= 'queued' then
-    redis.call('HSET', key, 'state', 'queued', 'attempt', attempt - 1)
+    write(key, fields or {}, 'state', 'queued', 'attempt', attempt - 1)
     redis.call('ZREM', KEYS[1], event_id)
     changes[#changes + 1] = {event_id, 'queued', attempt - 1}
   end
@@ -146,16 +159,18 @@ for i = 1, #deliveries do
   local state, crashes, attempt, why, wait_ms = job[1], tonumber(job[12] or '0'), 0, nil, nil
   if not state then
     if event ~= '' then
-      redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
-        'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', event)
-      redis.call('PEXPIRE', key, dead_ttl_ms)
-      if d[8] > 0 then redis.call('HSET', key, 'expires_at', d[8]) end
+      local fields = {'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
+        'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', event}
+      if d[8] > 0 then fields[#fields + 1], fields[#fields + 2] = 'expires_at', d[8] end
       if is_over(d[8]) then
+        write(key, fields)
         finish(key, event_id, 0, 'expired', 'expired')
       elseif d[7] > now then
+        write(key, fields)
         delay(key, event_id, d[7])
       else
-        attempt, why, wait_ms = start(key, event_id, token, 1)
+        attempt, why, wait_ms = start(key, event_id, token, 1, nil, 0, fields)
+        redis.call('PEXPIRE', key, dead_ttl_ms)
       end
     end
   elseif state == 'queued' then
@@ -165,7 +180,7 @@ for i = 1, #deliveries do
       attempt, why, wait_ms = start(key, event_id, token, tonumber(job[2] or '0') + 1, state, crashes)
     end
   elseif state == 'running' then
-    local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
+    local until_ms = is_leased[event_id] and math.huge or tonumber(redis.call('ZSCORE', KEYS[1], event_id) or '0')
     if job[3] == worker and job[4] == token then
       attempt = tonumber(job[2])
     elseif until_ms > now then
@@ -178,6 +193,9 @@ for i = 1, #deliveries do
   verdicts[i] = {attempt, (attempt > 0 and event == '') and job[5] or '', why, wait_ms}
 end
 
+for i = 1, #leases, MOST_ARGUMENTS do
+  redis.call('ZADD', KEYS[1], unpack(leases, i, math.min(i + MOST_ARGUMENTS - 1, #leases)))
+end
 if rate > 0 and (started > 0 or next_us < kept_us) then
   local key_ttl_ms = math.ceil((next_us - now_us) / 1000) + 1
   redis.call('SET', KEYS[6], string.format('%.0f', math.ceil(next_us)), 'PX', key_ttl_ms)

@@ -11,7 +11,7 @@ local handler, worker, result_ttl_ms, dead_ttl_ms, attempts = a[1], a[2], a[3], 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local COUNTS_KEPT_S = 600
-local verdicts, changes = {}, {}
+local verdicts, changes, over = {}, {}, {}
 
 for i = 1, #attempts do
   local event_id, attempt, state, wait_ms, counts, fields, ended = unpack(attempts[i])
@@ -24,20 +24,23 @@ for i = 1, #attempts do
       -- It was to be cancelled and did not end: it shall not run again.
       if state == 'retrying' or state == 'queued' then state, counts = 'cancelled', 1 end
     end
-    if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'state', state
+    fields[n + 3], fields[n + 4] = 'attempt', counts == 1 and attempt or attempt - 1
     if ended ~= '' then
-      redis.call('HSET', key, 'attempts', job[4] and (job[4] .. '\n' .. ended) or ended)
+      fields[n + 5], fields[n + 6] = 'attempts', job[4] and (job[4] .. '\n' .. ended) or ended
+      n = n + 2
     end
-    redis.call('ZREM', KEYS[1], event_id)
-    redis.call('HSET', key, 'state', state, 'attempt', counts == 1 and attempt or attempt - 1)
+    over[#over + 1] = event_id
     if state == 'retrying' then
-      redis.call('HSET', key, 'due_at', now + wait_ms)
+      fields[n + 5], fields[n + 6] = 'due_at', now + wait_ms
       redis.call('ZADD', KEYS[2], now + wait_ms, event_id)
     elseif state ~= 'queued' then
-      redis.call('HSET', key, 'finished_at', now)
+      fields[n + 5], fields[n + 6] = 'finished_at', now
       redis.call('PEXPIRE', key, state == 'succeeded' and result_ttl_ms or dead_ttl_ms)
       if state == 'dead' then redis.call('ZADD', KEYS[3], now, event_id) end
     end
+    redis.call('HSET', key, unpack(fields))
     changes[#changes + 1] = {event_id, state, attempt}
     verdicts[i] = 1
   else
@@ -47,6 +50,7 @@ for i = 1, #attempts do
 end
 
 if #changes > 0 then
+  redis.call('ZREM', KEYS[1], unpack(over))
   local minute = KEYS[6] .. math.floor(now / 60000)
   redis.call('HINCRBY', minute, 'ended', #changes)
   redis.call('EXPIRE', minute, COUNTS_KEPT_S)
