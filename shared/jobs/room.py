@@ -8,6 +8,8 @@ from shared.jobs.limits import Limits
 from shared.jobs.store import Verdict
 from shared.telemetry import get_logger
 
+# Of many that can run, half is taken at a time: Redis claims the next while these run.
+_WHOLE_MOST = 16
 # Where limits may refuse, no more is taken at a time than this: what one worker holds, no other can start.
 _HELD_MOST = 16
 # A held job may be cancelled, or too late by now; whoever claims it again learns of it.
@@ -61,7 +63,9 @@ class Room:
             self._limits_changed.clear()
             await self._limits_changed.wait()
         free = await self.for_jobs()
-        return min(free, _HELD_MOST) if self._limits.may_refuse else free
+        if self._limits.may_refuse:
+            return min(free, _HELD_MOST)
+        return min(free, max(_WHOLE_MOST, self._most() // 2))
 
     async def for_jobs(self) -> int:
         """How many more jobs can run here now; waits until one can."""
