@@ -1,7 +1,6 @@
 """`python -m gateway`: serves until SIGTERM, drains within GRACE, exits with 0; 2 for a wrong setting."""
 
 import asyncio
-import gc
 import logging
 import math
 import os
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 from gateway.app import create_app
 from gateway.door.drain import Drain
 from gateway.settings import GatewaySettings
+from shared import garbage
 from shared.errors import SettingsError
 from shared.telemetry import configure_logging, get_logger
 
@@ -37,9 +37,6 @@ def main() -> int:
     except (SettingsError, ValueError) as error:
         print(f"gateway: {error}", file=sys.stderr)  # noqa: T201 - one line for a person, before there is a log
         return _WRONG_SETTING
-    # What is imported stays; full collections need not walk it. Measured at 64 connections: p99 115 -> 31 ms.
-    gc.collect()
-    gc.freeze()
     server = _Server(app, settings)
     server.run()
     return 0 if server.started else _DID_NOT_START
@@ -75,6 +72,8 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
+            # Measured at 64 connections: p99 115 -> 31 ms.
+            garbage.settle()
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             get_logger().info("gateway.ready", host=host, port=port)
 

@@ -87,10 +87,10 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             Middleware(BodyLimit, body_max=settings.body_max),
             Middleware(PreferWait),
             Middleware(Idempotency, ttl=settings.idempotency_ttl),
+            Middleware(events.Straight),
         ],
     )
     app.state.drain = drain
-    app.router.routes.append(events.straight)
     for resource in (
         events,
         groups,

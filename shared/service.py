@@ -3,7 +3,6 @@
 `python -m email_service` and `faststream run email_service.app:app --workers 2` both run it.
 """
 
-import gc
 import inspect
 import os
 import socket
@@ -18,7 +17,7 @@ from faststream import FastStream
 from faststream.redis import RedisBroker
 from faststream.specification import AsyncAPI
 
-from shared import VERSION
+from shared import VERSION, garbage
 from shared.bus import Bus, Routes
 from shared.bus.jetstream import NatsConnection
 from shared.bus.redis_streams import UNAVAILABLE, RedisClient, connect
@@ -206,10 +205,7 @@ class Service(FastStream):
         await self._started().announce()
         self._takes_jobs = True
         if self._host is None:
-            # What lives now lives as long as the process: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 100)
+            garbage.settle()
         get_logger().info("service.ready", handlers=[handler.name for handler in self.handlers])
 
     async def _check(self) -> None:

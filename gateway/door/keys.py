@@ -143,10 +143,7 @@ def refuse_open_routes(app: FastAPI) -> None:
     """Default deny: ValueError when a route under /v1 asks for no scope."""
     for route in iter_route_contexts(app.routes):
         path = route.path or ""
-        asks = isinstance(getattr(route.endpoint, "needs", None), Needs) or _asks(
-            getattr(route, "dependant", None)
-        )
-        if path.startswith(GUARDED) and not asks:
+        if path.startswith(GUARDED) and not _asks(getattr(route, "dependant", None)):
             methods = "/".join(sorted(route.methods or ()))
             raise ValueError(f"{methods} {path} asks for no scope; add dependencies=[needs(Scope....)]")
 

@@ -23,7 +23,7 @@ from gateway.door.problem_kinds import (
     UNKNOWN_TYPE,
     UNSUPPORTED_MEDIA_TYPE,
 )
-from gateway.door.problems import Refused, documented
+from gateway.door.problems import Refused, answer_refusal, documented
 from gateway.door.uuids import as_uuid
 from gateway.history.jobs import Jobs
 from gateway.ledger.known import IdTaken
@@ -34,7 +34,7 @@ from shared.contracts import BATCH_TYPE, CATALOGUE, HANDLER, STRUCTURED_TYPE, En
 from shared.telemetry import Tracing, trace_id_of
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Send
+    from starlette.types import ASGIApp, Receive, Send
     from starlette.types import Scope as AsgiScope
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
@@ -156,25 +156,32 @@ async def publish_events(request: Request) -> Response:
     return json_response(items[0], status.HTTP_202_ACCEPTED, headers)
 
 
-class _Straight:
-    """publish_events without FastAPI's plumbing, which costs more than to check and commit an event.
+class Straight:
+    """Wraps an app: publish_events without FastAPI's plumbing, which costs more than the event itself.
 
-    FastAPI's own route stays for the document.
+    FastAPI's own route stays for the document. Stands behind all else, where the routers would begin.
     """
 
-    def __init__(self) -> None:
-        self.needs = Needs(Scope.PUBLISH)
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+        self._needs = Needs(Scope.PUBLISH)
 
     async def __call__(self, scope: "AsgiScope", receive: "Receive", send: "Send") -> None:
-        scope["route"] = straight  # where TraceMiddleware finds the template
+        """Serve one connection; what is refused is answered here, as FastAPI's handlers do."""
+        if scope["type"] != "http" or scope["path"] != router.prefix or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = _ROUTE  # where TraceMiddleware finds the template
         request = Request(scope, receive)
-        await self.needs(request)
-        response = await publish_events(request)
+        try:
+            await self._needs(request)
+            response = await publish_events(request)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is raised again there
+            response = await answer_refusal(request, error)
         await response(scope, receive, send)
 
 
-straight = Route(router.prefix, _Straight(), methods=["POST"])
-"""To be put before the router."""
+_ROUTE: Final = Route(router.prefix, publish_events, methods=["POST"])
 
 
 @router.get(
