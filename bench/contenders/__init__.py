@@ -1,0 +1,1 @@
+"""Who is measured: one file each, which speaks the command line of command.py."""
