@@ -1,66 +1,132 @@
-"""`python -m bench`: the figures of this machine as a table, medians of interleaved rounds."""
+"""`python -m bench`: all figures of this machine, beside those of the peers, in one run."""
 
 import argparse
-import asyncio
+import importlib
 import os
-import statistics
+import signal
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType, ModuleType
 
 import uvloop
 
-from bench.door import Door, measure_doors
-from bench.drain import Drain, drain
-from launcher.servers import NatsServer, RedisServer
-from shared.bus import BusName
+from bench.entrants import OURS, PEERS, entrants
+from bench.machine import machine, versions
+from bench.plan import Scale, take, tell
+from bench.result import Measurement, Results, now
+from bench.run import Run
+from bench.stage import Preloads
+from bench.table import table
+from bench.watch import Watch
 
-BUSES: tuple[BusName, ...] = ("redis", "nats")
-
-
-async def _drains(jobs: int, rounds: int) -> list[Drain]:
-    found: list[Drain] = []
-    for _ in range(rounds):
-        for bus in BUSES:
-            with tempfile.TemporaryDirectory() as folder:
-                redis, nats = RedisServer(Path(folder, "redis")), NatsServer(Path(folder, "nats"))
-                await asyncio.gather(redis.start(), nats.start())
-                try:
-                    found.append(await drain(bus, jobs, redis_url=redis.url, nats_url=nats.url))
-                finally:
-                    await asyncio.gather(redis.delete(), nats.delete())
-    return found
+ALL = ("enqueue", "drain", "pickup", "awaited")
+"""Files of bench/figures whose steps are taken of every contender; `pickup` takes the footprint too."""
+OWN = ("door", "backlog", "guarantees", "fanout", "delayed")
+"""Files of bench/figures that measure Trunkline, and who they compare it with, by themselves."""
 
 
-def _table(drains: list[Drain], doors: list[Door]) -> str:
-    lines = ["| figure | median | least | most |", "|---|---|---|---|"]
-    for bus in BUSES:
-        rates = [one.jobs_per_s for one in drains if one.bus == bus]
-        if rates:
-            lines.append(_line(f"jobs/s, one process, no-op handler, {bus}", rates))
-    rates_of: dict[str, list[float]] = {}
-    for door in doors:
-        rates_of.setdefault(door.name, []).append(door.requests_per_s)
-    lines += [_line(f"requests/s at 64 connections, {name}", rates) for name, rates in rates_of.items()]
-    return "\n".join(lines)
+async def _measure(chosen: argparse.Namespace, scale: Scale) -> Results:
+    """All figures that were chosen, whatever becomes of single ones."""
+    began, watch, load, taken_at = time.monotonic(), Watch.start(), os.getloadavg(), now()
+    found, failures = await entrants(chosen.contenders)
+    for why in failures:
+        tell(why)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        preloads = Preloads(folder / "preloaded", jobs=scale.jobs, limit_s=scale.preload_limit_s)
+        run = Run(entrants=found, scale=scale, preloads=preloads, placement=chosen.pin)
+        steps = [step for figure in ALL if figure in chosen.only for step in _file(figure).steps(run)]
+        measurements, failed = await take(steps, scale.rounds)
+        failures += failed
+        for figure in OWN:
+            if figure in chosen.only:
+                taken, failed = await _own(figure, scale)
+                measurements += taken
+                failures += failed
+        return Results(
+            taken_at=taken_at,
+            machine=machine(load, watch.steal()),
+            versions=await versions(found, folder / "servers"),
+            rounds=scale.rounds,
+            took_s=round(time.monotonic() - began, 1),
+            measurements=measurements,
+            notes={entrant.name: entrant.note for entrant in found},
+            failures=failures,
+        )
 
 
-def _line(name: str, rates: list[float]) -> str:
-    return f"| {name} | {statistics.median(rates):,.0f} | {min(rates):,.0f} | {max(rates):,.0f} |"
+async def _own(figure: str, scale: Scale) -> tuple[list[Measurement], list[str]]:
+    try:
+        return await _file(figure).measure(rounds=scale.rounds, quick=scale.is_quick, say=tell), []
+    except Exception as error:  # noqa: BLE001 - one figure that fails must not cost all others
+        tell(f"{figure}: {error or repr(error)}")
+        return [], [f"{figure}: {error or repr(error)}"]
 
 
-async def _main(jobs: int, seconds: float, rounds: int, only: str | None) -> None:
-    drains = await _drains(jobs, rounds) if only != "door" else []
-    doors = await measure_doors(seconds, rounds) if only != "drain" else []
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    sys.stdout.write(f"{os.cpu_count()} cores, load {load}, {rounds} rounds\n\n{_table(drains, doors)}\n")
+def _file(figure: str) -> ModuleType:
+    return importlib.import_module(f"bench.figures.{figure}")
+
+
+def _words(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def split(text: str) -> list[str]:
+        words = text.split(",")
+        if unknown := sorted(set(words) - set(allowed)):
+            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}; there are {', '.join(allowed)}")
+        return words
+
+    return split
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    figures, contenders = (*ALL, *OWN), (*OURS, *PEERS)
+    parser.add_argument(
+        "--only", type=_words(figures), default=list(figures), metavar="FIGURE,...", help=", ".join(figures)
+    )
+    parser.add_argument(
+        "--contenders",
+        type=_words(contenders),
+        default=list(contenders),
+        metavar="NAME,...",
+        help=", ".join(contenders),
+    )
+    parser.add_argument("--rounds", type=int, help="how often each is measured, in turns; 3")
+    parser.add_argument("--quick", action="store_true", help="one short round: whether all of it works")
+    parser.add_argument(
+        "--pin",
+        choices=["free", "apart", "together"],
+        default="free",
+        help="where they run: anywhere; workers on the first core, servers on the second; all on the first",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results for programs")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page, docs/performance.md")
+    return parser
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def main() -> int:
+    """Measure, print the table, write what is asked for; 1 when something could not be measured."""
+    chosen = _parser().parse_args()
+    scale = Scale.quick() if chosen.quick else Scale()
+    if chosen.rounds:
+        scale = scale.of(chosen.rounds)
+    # A run that is ended from outside leaves no server behind: what is open is closed.
+    signal.signal(signal.SIGTERM, _interrupt)
+    results = uvloop.run(_measure(chosen, scale))
+    if chosen.json:
+        results.save(chosen.json)
+    if chosen.page:
+        for path in importlib.import_module("bench.page").write_page(results, chosen.page):
+            tell(f"wrote {path}")
+    sys.stdout.write(f"{table(results)}\n")
+    return 1 if results.failures else 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("--only", choices=["drain", "door"])
-    parser.add_argument("--jobs", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    chosen = parser.parse_args()
-    uvloop.run(_main(chosen.jobs, chosen.seconds, chosen.rounds, chosen.only))
+    sys.exit(main())

@@ -104,3 +104,14 @@ def read_latencies(folder: Path) -> list[int]:
         content = path.read_bytes()
         found.frombytes(content[: len(content) // 8 * 8])
     return list(found)
+
+
+def forget_latencies(folder: Path) -> None:
+    """Empty the files, which their processes go on with."""
+    for path in folder.glob("*.latency"):
+        os.truncate(path, 0)
+
+
+def processes(folder: Path) -> int:
+    """How many processes have run a job."""
+    return sum(any(path.read_bytes()) for path in folder.glob("*.tally"))

@@ -1,6 +1,6 @@
-"""One worker process with the handler that does nothing; its settings come from the environment."""
+"""One worker process with the handlers that are measured; its settings come from the environment."""
 
-from bench.lab import handlers
+from bench.contenders.trunkline import handlers
 from shared.service import Service
 from shared.settings import Settings
 

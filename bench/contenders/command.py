@@ -25,11 +25,19 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from bench import tally
+
 NAP_S = 0.01
+AWAITED = 256
+"""What a worker is asked for where jobs await."""
 VARIANT = "BENCH_VARIANT"
 _TOGETHER = 64
+_START_LIMIT_S = 30.0
+_AGAIN_S = 0.2
+_QUIET_S = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,10 @@ class Contender:
     """What its worker is asked for where the job awaits nothing."""
     bus: str = "redis"
     """`nats` where NATS is needed too."""
+    jobs_factor: int = 1
+    """So many times the usual number of jobs: else they are done before they can be counted."""
+    one_core: bool = False
+    """Its drain is measured once more with worker and servers on one core, the placement that suits it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +104,7 @@ def main(
     """
     chosen = _parser(contender).parse_args()
     if chosen.verb == "describe":
-        return _say(_described(contender, bulk=enqueue_many is not None))
+        return _say(_described(contender, worker_argv, bulk=enqueue_many is not None))
     if chosen.verb == "worker-argv":
         return _say({"argv": worker_argv(chosen.concurrency, chosen.variant)})
     functions = _Functions(
@@ -119,7 +131,7 @@ def python(*words: str) -> list[str]:
 
 def program(name: str, *words: str) -> list[str]:
     """A worker's command line that runs a program of this environment: bin/arq, bin/celery."""
-    return [os.path.join(os.path.dirname(sys.executable), name), *words]  # noqa: PTH118, PTH120 - a symlink stays
+    return [str(Path(sys.executable).with_name(name)), *words]
 
 
 async def _preload(functions: _Functions, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -168,11 +180,31 @@ async def _enqueue_many(functions: _Functions, chosen: argparse.Namespace) -> di
 
 
 async def _pickup(functions: _Functions, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Enqueue one job after the other, each to an idle worker."""
+    """Wait for the worker, then enqueue one job after the other: each comes to an idle worker."""
+    folder = Path(os.environ[tally.FOLDER])
+    await _until_it_works(functions, folder)
+    tally.forget_latencies(folder)
     for _ in range(chosen.samples):
         await _do(functions.enqueue_stamp, time.time_ns())
         await asyncio.sleep(chosen.gap_ms / 1000)
     return {"sent": chosen.samples}
+
+
+async def _until_it_works(functions: _Functions, folder: Path) -> None:
+    """Enqueue until a job has run; return when no more of these come in."""
+    until = time.monotonic() + _START_LIMIT_S
+    seen, seen_at, sent_at = 0, 0.0, 0.0
+    while not seen or time.monotonic() - seen_at < _QUIET_S:
+        now = time.monotonic()
+        if now > until:
+            raise SystemExit(f"no worker ran a job within {_START_LIMIT_S:.0f} s")
+        if not seen and now - sent_at > _AGAIN_S:
+            await _do(functions.enqueue_stamp, time.time_ns())
+            sent_at = now
+        came = len(tally.read_latencies(folder))
+        if came != seen:
+            seen, seen_at = came, now
+        await asyncio.sleep(0.01)
 
 
 async def _prepare(functions: _Functions, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -203,7 +235,9 @@ async def _do(function: Callable[..., Any] | None, *arguments: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _described(contender: Contender, *, bulk: bool) -> dict[str, Any]:
+def _described(
+    contender: Contender, worker_argv: Callable[[int, str], list[str]], *, bulk: bool
+) -> dict[str, Any]:
     return {
         "title": contender.title,
         "note": contender.note,
@@ -212,6 +246,15 @@ def _described(contender: Contender, *, bulk: bool) -> dict[str, Any]:
         "keeps_result": contender.keeps_result,
         "concurrency": contender.concurrency,
         "bus": contender.bus,
+        "jobs_factor": contender.jobs_factor,
+        "one_core": contender.one_core,
+        "workers": {
+            variant: {
+                str(concurrency): worker_argv(concurrency, variant)
+                for concurrency in (contender.concurrency, AWAITED)
+            }
+            for variant in contender.variants
+        },
         "bulk": bulk,
         "versions": {name: importlib.metadata.version(name) for name in contender.packages},
     }
