@@ -12,6 +12,7 @@ Who writes the page reads nothing but this. Names of figures, each with its unit
 and those of door, backlog, guarantees, fanout and delayed in bench/figures.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -121,7 +122,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of all values do not exceed (nearest rank); ValueError for no values."""
     if not values:
         raise ValueError("no values, no percentile")
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def now() -> datetime:
