@@ -52,30 +52,18 @@ class Entrant(msgspec.Struct, frozen=True, kw_only=True):
         return await _ask(self.python, self.name, *words, environment=environment)
 
 
-async def entrants(names: Sequence[str] = ()) -> tuple[list[Entrant], list[str]]:
-    """Who takes part, all or those named, and why others do not. Makes the peers' environment when needed."""
-    chosen = [name for name in (*OURS, *PEERS) if name in names or not names]
-    unknown = set(names) - {*OURS, *PEERS}
-    if unknown:
-        raise SystemExit(f"no contender {', '.join(sorted(unknown))}; there are {', '.join((*OURS, *PEERS))}")
-    peers_python = None
-    failures: list[str] = []
-    if any(name in PEERS for name in chosen):
-        try:
-            peers_python = await peers_venv.python(ROOT)
-        except peers_venv.NoPeers as error:
-            failures.append(f"peers: {error}")
+async def entrants(names: Sequence[str]) -> tuple[list[Entrant], list[str]]:
+    """Who of these takes part, and why others do not; makes the environments of peers when needed."""
     found: list[Entrant] = []
-    for name in chosen:
-        python = Path(sys.executable) if name in OURS else peers_python
-        if python is None:
-            continue
+    failures: list[str] = []
+    for name in names:
         try:
+            python = Path(sys.executable) if name in OURS else await peers_venv.python(ROOT, name)
             said = await _ask(python, name, "describe", environment={**os.environ, "PYTHONPATH": str(ROOT)})
-        except RuntimeError as error:
+        except (RuntimeError, peers_venv.NoPeers) as error:
             failures.append(f"{name}: {error}")
-            continue
-        found.append(msgspec.convert({**said, "name": name, "python": python}, Entrant))
+        else:
+            found.append(msgspec.convert({**said, "name": name, "python": python}, Entrant))
     return found, failures
 
 

@@ -1,4 +1,8 @@
-"""The lock of the peers in, the Python that has them out: made on first use, remade when the lock changes."""
+"""The locks of the peers in, a Python that has their packages out: made on first use, again for a new lock.
+
+bench/peers.lock holds all that agree with each other, in `.venv-bench`; a peer with bench/peers-<name>.lock
+needs other versions of what the others share, and has an environment of its own, `.venv-bench-<name>`.
+"""
 
 import asyncio
 import hashlib
@@ -8,25 +12,25 @@ from pathlib import Path
 
 
 class NoPeers(Exception):
-    """The environment of the peers could not be made; the message says why."""
+    """The environment of a peer could not be made; the message says why."""
 
 
-async def python(root: Path) -> Path:
-    """The interpreter of `.venv-bench` below the project's root."""
-    lock, folder = root / "bench" / "peers.lock", root / ".venv-bench"
+async def python(root: Path, name: str = "") -> Path:
+    """The interpreter for the peer `name`, or that of all others; `root` is the project's folder."""
+    own = f"-{name}" if name and (root / "bench" / f"peers-{name}.lock").is_file() else ""
+    lock, folder = root / "bench" / f"peers{own}.lock", root / f".venv-bench{own}"
     if not lock.is_file():
         raise NoPeers(f"{lock} is not there")
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     made, interpreter = folder / ".made-from", folder / "bin" / "python"
     if interpreter.exists() and made.is_file() and made.read_text(encoding="ascii") == wanted:
         return interpreter
-    sys.stderr.write(f"making {folder} from {lock.name}\n")
-    shutil.rmtree(folder, ignore_errors=True)
+    sys.stderr.write(f"making {folder.name} from {lock.name}\n")
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     uv = _uv()
     await _run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))
-    await _run(
-        *(uv, "pip", "install", "--quiet", "--python", str(interpreter)), "--require-hashes", "-r", str(lock)
-    )
+    install = (uv, "pip", "install", "--quiet", "--python", str(interpreter), "--require-hashes")
+    await _run(*install, "-r", str(lock))
     made.write_text(wanted, encoding="ascii")
     return interpreter
 
@@ -45,4 +49,5 @@ async def _run(*words: str) -> None:
     )
     _, complaint = await process.communicate()
     if process.returncode != 0:
-        raise NoPeers(f"{words[0]} {words[1]} failed: {complaint.decode(errors='replace').strip()[-500:]}")
+        said = complaint.decode(errors="replace").strip()[-500:]
+        raise NoPeers(f"{' '.join(words[:3])} exited with {process.returncode}: {said}")

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,6 +21,7 @@ Placement = Literal["free", "apart", "together"]
 """Where processes run: anywhere; workers on the first core and servers on the second; all on the first."""
 
 _GRACE = timedelta(seconds=8)
+_PATIENCE = timedelta(seconds=2)
 _START_LIMIT_S = 30.0
 _POLL_S = 0.01
 
@@ -59,9 +60,9 @@ class Stage:
             with _on(_workers_cores(self.placement)):
                 self.workers.append(Process.start(command, ignore_line))
 
-    async def stop_workers(self) -> None:
+    async def stop_workers(self, grace: timedelta = _GRACE) -> None:
         """SIGTERM, and SIGKILL for those that do not listen."""
-        await asyncio.gather(*(worker.stop(_GRACE) for worker in self.workers))
+        await asyncio.gather(*(worker.stop(grace) for worker in self.workers))
         self.workers.clear()
 
     async def until(self, is_so: Callable[[], bool], *, what: str, within_s: float = _START_LIMIT_S) -> None:
@@ -98,9 +99,12 @@ async def stage(
         servers = servers_of(entrant, folder)
         with _on(_servers_cores(placement)):
             # The first step of each start() runs here and now, and a child keeps the cores of its parent.
-            await _started(stack, servers.values())
+            for server in servers.values():
+                stack.push_async_callback(server.kill)
+            await asyncio.gather(*(server.start() for server in servers.values()))
         here = Stage(entrant, variant, folder, servers, placement)
-        stack.push_async_callback(here.stop_workers)
+        # Not killed at once: a parent that reaps its children tells what CPU they used.
+        stack.push_async_callback(here.stop_workers, _PATIENCE)
         yield here
 
 
@@ -110,12 +114,6 @@ def servers_of(entrant: Entrant, folder: Path) -> dict[str, Server]:
     if entrant.bus == "nats":
         servers["nats"] = NatsServer(folder / "nats", durable=False)
     return servers
-
-
-async def _started(stack: AsyncExitStack, servers: Iterable[Server]) -> None:
-    for server in servers:
-        stack.push_async_callback(server.stop)
-    await asyncio.gather(*(server.start() for server in servers))
 
 
 class Preloads:
@@ -135,7 +133,9 @@ class Preloads:
             jobs = self._jobs * (entrant.jobs_factor if task == "noop" else 1)
             async with AsyncExitStack() as stack:
                 servers = servers_of(entrant, folder)
-                await _started(stack, servers.values())
+                for server in servers.values():
+                    stack.push_async_callback(server.stop)
+                await asyncio.gather(*(server.start() for server in servers.values()))
                 urls = {f"{name.upper()}_URL": server.url for name, server in servers.items()}
                 said = await entrant.ask(
                     *("preload", "--jobs", str(jobs), "--task", task),

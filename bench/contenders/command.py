@@ -100,7 +100,9 @@ def main(
     `enqueue_many(first, count)` enqueues jobs first .. first + count - 1 in the fastest public way, None
     where there is none; `enqueue_naps` likewise. `enqueue_stamp(sent_ns)` enqueues one `stamp`. `prepare`
     makes what must exist before the first job, such as a consumer group. `states` counts the jobs whose
-    success and result are stored. `opened` is entered around all of these, in the loop that `run` makes.
+    success and result are stored. `worker_argv(concurrency, variant)` is asked before any server runs: the
+    worker itself reads its URLs from its environment. `opened` is entered around all of these, in the loop
+    that `run` makes.
     """
     chosen = _parser(contender).parse_args()
     if chosen.verb == "describe":

@@ -44,9 +44,8 @@ class _Drain:
         async with stage(entrant, self.variant, preloaded=preloaded, placement=placement) as here:
             here.start_workers(self.processes, entrant.concurrency)
             rate, note = await drained(here, jobs, processes=self.processes, limit_s=limit_s)
-            await here.stop_workers()
-            ours = entrant.name.startswith("trunkline")
-            if entrant.keeps_result and (ours or round_ == 0):
+            if entrant.keeps_result and (round_ == 0 or entrant.name.startswith("trunkline")):
+                await here.stop_workers()
                 note = note or await _checked(here, jobs)
         return [measured(entrant, "drain", rate, "jobs/s", variant=self.label, note=note)]
 
