@@ -1,15 +1,17 @@
 """`python -m bench`: all figures of this machine, beside those of the peers, in one run."""
 
 import argparse
+import asyncio
 import importlib
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
+from typing import Any
 
 import uvloop
 
@@ -26,6 +28,9 @@ ALL = ("enqueue", "drain", "pickup", "awaited")
 """Files of bench/figures whose steps are taken of every contender; `pickup` takes the footprint too."""
 OWN = ("door", "backlog", "guarantees", "fanout", "delayed")
 """Files of bench/figures that measure Trunkline, and who they compare it with, by themselves."""
+
+
+_ENDED = 130
 
 
 async def _measure(chosen: argparse.Namespace, scale: Scale) -> Results:
@@ -106,8 +111,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
+async def _until_told(measuring: Coroutine[Any, Any, Results]) -> Results:
+    """SIGTERM ends the run as Ctrl-C does, but what is open is closed first; a second one changes nothing."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(measuring)
+
+    def end() -> None:
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, end)
+    return await task
 
 
 def main() -> int:
@@ -116,9 +129,11 @@ def main() -> int:
     scale = Scale.quick() if chosen.quick else Scale()
     if chosen.rounds:
         scale = scale.of(chosen.rounds)
-    # A run that is ended from outside leaves no server behind: what is open is closed.
-    signal.signal(signal.SIGTERM, _interrupt)
-    results = uvloop.run(_measure(chosen, scale))
+    try:
+        results = uvloop.run(_until_told(_measure(chosen, scale)))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        tell("ended before it was through; nothing is written")
+        return _ENDED
     if chosen.json:
         results.save(chosen.json)
     if chosen.page:
