@@ -51,6 +51,7 @@ class _Page:
 
 
 _page: _Page | None = None
+_making = threading.Lock()
 
 
 def _here() -> _Page | None:
@@ -59,7 +60,9 @@ def _here() -> _Page | None:
         folder = os.environ.get(FOLDER)
         if folder is None:
             return None
-        _page = _Page(folder)
+        with _making:  # the first jobs of a worker of threads come together
+            if _page is None or _page.pid != os.getpid():
+                _page = _Page(folder)
     return _page
 
 
