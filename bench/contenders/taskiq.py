@@ -1,0 +1,133 @@
+"""Taskiq: jobs in a Redis stream with a consumer group, results in keys."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvloop
+from taskiq.serializers import ORJSONSerializer
+from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
+
+from bench import tally
+from bench.contenders import command
+from bench.contenders.command import Contender, payload
+
+URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+CONTENDER = Contender(
+    title="Taskiq",
+    packages=("taskiq", "taskiq-redis", "redis"),
+    note=(
+        "RedisStreamBroker, acknowledged when the result is saved; orjson, --no-parse, uvloop; "
+        "bulk by gather over its pool of connections"
+    ),
+    acknowledges=True,
+    keeps_result=True,
+)
+
+broker = (
+    RedisStreamBroker(URL)
+    .with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=3600, serializer=ORJSONSerializer()))
+    .with_serializer(ORJSONSerializer())
+)
+
+
+@broker.task(task_name="noop")
+async def noop(parcel_id: str, sku: str, note: str) -> dict[str, str]:
+    """No work at all."""
+    del parcel_id, note
+    tally.hit()
+    return {"taken": sku}
+
+
+@broker.task(task_name="nap")
+async def nap(parcel_id: str, sku: str, note: str) -> dict[str, str]:
+    """Wait, as for an answer from elsewhere."""
+    del parcel_id, note
+    await asyncio.sleep(command.NAP_S)
+    tally.hit()
+    return {"taken": sku}
+
+
+@broker.task(task_name="stamp")
+async def stamp(sent_ns: int) -> None:
+    """Tell how long ago this was sent."""
+    tally.latency(time.time_ns() - sent_ns)
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[None]:
+    """The broker's connections, and its consumer group before the first job."""
+    await broker.startup()
+    try:
+        yield
+    finally:
+        await broker.shutdown()
+
+
+async def enqueue_one(n: int) -> None:
+    """One job."""
+    await noop.kiq(*payload(n))
+
+
+async def enqueue_many(first: int, count: int) -> None:
+    """All at once over the pool."""
+    await asyncio.gather(*(noop.kiq(*payload(n)) for n in range(first, first + count)))
+
+
+async def enqueue_nap(n: int) -> None:
+    """One job that waits."""
+    await nap.kiq(*payload(n))
+
+
+async def enqueue_naps(first: int, count: int) -> None:
+    """Many jobs that wait."""
+    await asyncio.gather(*(nap.kiq(*payload(n)) for n in range(first, first + count)))
+
+
+async def enqueue_stamp(sent_ns: int) -> None:
+    """One job that tells when it started."""
+    await stamp.kiq(sent_ns)
+
+
+async def states() -> int:
+    """Results in the backend: keys named by nothing but the task's id."""
+    backend = broker.result_backend
+    found = 0
+    async with broker_client() as redis:
+        keys = [key.decode() async for key in redis.scan_iter(count=5000, _type="string")]
+    for key in keys:
+        found += not (await backend.get_result(key)).is_err
+    return found
+
+
+def broker_client() -> object:
+    """A client on the broker's pool."""
+    from redis.asyncio import Redis
+
+    return Redis(connection_pool=broker.connection_pool)
+
+
+def worker_argv(concurrency: int, variant: str) -> list[str]:
+    """Its command line; the one worker process is a child of its manager."""
+    del variant
+    return command.program(
+        "taskiq", "worker", "bench.contenders.taskiq:broker",
+        "--workers", "1", "--max-async-tasks", str(concurrency), "--no-parse", "--log-level", "WARNING",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    command.main(
+        CONTENDER,
+        enqueue_one=enqueue_one,
+        enqueue_many=enqueue_many,
+        enqueue_nap=enqueue_nap,
+        enqueue_naps=enqueue_naps,
+        enqueue_stamp=enqueue_stamp,
+        worker_argv=worker_argv,
+        states=states,
+        opened=opened,
+        run=uvloop.run,
+    )
