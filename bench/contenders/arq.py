@@ -21,8 +21,8 @@ CONTENDER = Contender(
     title="ARQ",
     packages=("arq", "redis"),
     note=(
-        "as it comes: max_jobs 10, polls every 0.5 s, pickle; tuned: max_jobs 256, polls every 10 ms, msgpack; "
-        "uvloop in both; bulk by gather over its pool"
+        "as it comes: max_jobs 10, polls every 0.5 s, pickle; tuned: max_jobs 256, polls every 10 ms, "
+        "msgpack; uvloop in both; logs of warnings only; bulk by gather over its pool"
     ),
     variants={"": {}, "tuned": {"BENCH_ARQ": "tuned"}},
     acknowledges=True,

@@ -16,7 +16,10 @@ URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 CONTENDER = Contender(
     title="Dramatiq",
     packages=("dramatiq", "redis", "gevent"),
-    note="one process of 8 threads, its default, or gevent; default middleware and Results in Redis; JSON",
+    note=(
+        "one process of 8 threads, its default, or gevent; its default middleware and Results in Redis; "
+        "JSON; no logs; nothing enqueues in bulk"
+    ),
     variants={"": {}, "gevent": {}},
     acknowledges=True,
     keeps_result=True,

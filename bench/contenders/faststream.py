@@ -27,7 +27,8 @@ CONTENDER = Contender(
     packages=("faststream", "redis"),
     note=(
         "stock stream subscriber that reads 100 at a time, one job after the other where nothing is awaited, "
-        "else max_workers; HSET of the status before and of the result after; uvloop; bulk by publish(pipeline=...)"
+        "else max_workers; HSET of the status before and of the result after; uvloop; logs of warnings only; "
+        "bulk by publish(pipeline=...)"
     ),
     acknowledges=True,
     keeps_result=True,
@@ -53,9 +54,9 @@ class Stamp(BaseModel):
 
 
 logger = logging.getLogger("bench")  # at WARNING: not two lines for each message
-broker = RedisBroker(URL, logger=logger, max_connections=2 * CONCURRENCY + 16)
+broker = RedisBroker(URL, logger=logger, max_connections=2 * CONCURRENCY + 128)
 app = FastStream(broker)
-statuses = Redis.from_url(URL, max_connections=CONCURRENCY + 16)
+statuses = Redis.from_url(URL, max_connections=CONCURRENCY + 128)
 clients: list[Redis] = []
 
 

@@ -3,18 +3,28 @@
 import os
 import time
 
+if os.environ.get("BENCH_HUEY") == "greenlets":
+    from gevent import monkey
+
+    monkey.patch_all()  # first of all, as its manual asks for
+
 from huey import RedisHuey
 
 from bench import tally
 from bench.contenders import command
 from bench.contenders.command import Contender, payload
 
-URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+# Each greenlet waits on a connection of its own, and the pool of redis-py ends at 100.
+URL = f"{os.environ.get('REDIS_URL', 'redis://127.0.0.1:6379')}?max_connections=1024"
 CONTENDER = Contender(
     title="Huey",
     packages=("huey", "redis", "gevent"),
-    note="RedisHuey with blocking reads; one thread, or greenlets; quiet logs; ends at SIGTERM after the running job",
-    variants={"": {}, "greenlets": {}},
+    note=(
+        "RedisHuey with blocking reads; one thread, or greenlets; pickle; quiet logs; a popped job is lost "
+        "with its worker; nothing enqueues in bulk"
+    ),
+    variants={"": {}, "greenlets": {"BENCH_HUEY": "greenlets"}},
+    one_core=True,
     acknowledges=False,
     keeps_result=True,
 )
@@ -74,7 +84,8 @@ def worker_argv(concurrency: int, variant: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    from bench.contenders import huey as named  # a job names its module, which is __main__ here
+    # A job tells the module of its function, which would be __main__ here.
+    from bench.contenders import huey as named  # noqa: PLW0406
 
     command.main(
         CONTENDER,

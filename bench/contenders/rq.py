@@ -5,23 +5,25 @@ import time
 
 from redis import Redis
 from rq import Queue
-from rq.job import Job
 
 from bench import tally
 from bench.contenders import command
 from bench.contenders.command import Contender, payload
 
-URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")  # `rq worker --config` reads it here
 CONTENDER = Contender(
     title="RQ",
     packages=("rq", "redis"),
-    note="Worker, which forks for each job, as it advises for production; or SimpleWorker, which does not; quiet logs",
+    note=(
+        "Worker, which forks for each job, as it advises for production, or SimpleWorker, which does not; "
+        "pickle; quiet logs; bulk by enqueue_many"
+    ),
     variants={"": {}, "SimpleWorker": {}},
     acknowledges=True,
     keeps_result=True,
 )
 NAME = "bench.contenders.rq"
-queue = Queue("bench", connection=Redis.from_url(URL))
+queue = Queue("bench", connection=Redis.from_url(REDIS_URL))
 
 
 def noop(parcel_id: str, sku: str, note: str) -> dict[str, str]:
@@ -78,7 +80,7 @@ def worker_argv(concurrency: int, variant: str) -> list[str]:
     """One worker: one job at a time; what its configuration imports, no fork has to import again."""
     del concurrency
     kind = ("-w", "rq.SimpleWorker") if variant else ()
-    return command.program("rq", "worker", "--url", URL, "--path", ".", "--config", NAME, "--quiet", *kind, "bench")
+    return command.program("rq", "worker", "--path", ".", "--config", NAME, "--quiet", *kind, "bench")
 
 
 def _many(function: str, first: int, count: int) -> None:

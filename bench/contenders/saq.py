@@ -19,9 +19,10 @@ URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 CONTENDER = Contender(
     title="SAQ",
     packages=("saq", "redis"),
-    note="concurrency as asked, orjson by dump and load, uvloop; bulk by gather over its pool of connections",
+    note="concurrency 100, orjson by dump and load, uvloop; bulk by gather over its pool of connections",
     acknowledges=True,
     keeps_result=True,
+    concurrency=100,
 )
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -99,7 +100,11 @@ async def states() -> int:
 def worker_argv(concurrency: int, variant: str) -> list[str]:
     """Its command line, by way of `env`: the settings are read from this module."""
     del variant
-    return ["/usr/bin/env", f"BENCH_CONCURRENCY={concurrency}", *command.program("saq", "bench.contenders.saq.settings")]
+    return [
+        "/usr/bin/env",
+        f"BENCH_CONCURRENCY={concurrency}",
+        *command.program("saq", "bench.contenders.saq.settings"),
+    ]
 
 
 async def _enqueue(function: str, n: int) -> None:

@@ -17,9 +17,10 @@ URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 CONTENDER = Contender(
     title="streaQ",
     packages=("streaq", "coredis"),
-    note="concurrency as asked, prefetch the same; pickle, its default; uvloop by anyio; silent tasks",
+    note="concurrency 32 and the same prefetched; pickle, its default; uvloop by anyio; silent tasks",
     acknowledges=True,
     keeps_result=True,
+    concurrency=32,
 )
 
 worker = Worker(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvloop
+from redis.asyncio import Redis
 from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
@@ -19,11 +20,12 @@ CONTENDER = Contender(
     title="Taskiq",
     packages=("taskiq", "taskiq-redis", "redis"),
     note=(
-        "RedisStreamBroker, acknowledged when the result is saved; orjson, --no-parse, uvloop; "
-        "bulk by gather over its pool of connections"
+        "RedisStreamBroker, 100 at a time, acknowledged when the result is saved; orjson, --no-parse, "
+        "uvloop; logs of warnings only; bulk by gather over its pool of connections"
     ),
     acknowledges=True,
     keeps_result=True,
+    concurrency=100,
 )
 
 broker = (
@@ -93,20 +95,13 @@ async def enqueue_stamp(sent_ns: int) -> None:
 
 async def states() -> int:
     """Results in the backend: keys named by nothing but the task's id."""
-    backend = broker.result_backend
-    found = 0
-    async with broker_client() as redis:
-        keys = [key.decode() async for key in redis.scan_iter(count=5000, _type="string")]
-    for key in keys:
-        found += not (await backend.get_result(key)).is_err
-    return found
-
-
-def broker_client() -> object:
-    """A client on the broker's pool."""
-    from redis.asyncio import Redis
-
-    return Redis(connection_pool=broker.connection_pool)
+    async with (
+        Redis(connection_pool=broker.connection_pool) as redis,
+        redis.pipeline(transaction=False) as pipe,
+    ):
+        async for key in redis.scan_iter(count=5000, _type="string"):
+            pipe.get(key)
+        return sum(b'"is_err":false' in result for result in await pipe.execute())
 
 
 def worker_argv(concurrency: int, variant: str) -> list[str]:
