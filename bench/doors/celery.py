@@ -1,0 +1,18 @@
+"""Celery behind FastAPI: a checked body in, one job enqueued.
+
+Its client blocks the event loop for a round trip: a thread for each request costs more.
+"""
+
+from fastapi import FastAPI
+
+from bench.contenders import celery as contender
+from bench.doors.parcel import Accepted, Parcel
+
+app = FastAPI(openapi_url=None)
+
+
+@app.post("/v1/events", status_code=202)
+async def take(parcel: Parcel) -> Accepted:
+    """One job."""
+    job = contender.noop.delay(**parcel.model_dump())
+    return Accepted(id=job.id)
