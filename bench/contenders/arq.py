@@ -21,17 +21,15 @@ CONTENDER = Contender(
     title="ARQ",
     packages=("arq", "redis"),
     note=(
-        "as it comes: max_jobs 10, polls every 0.5 s, pickle; tuned: max_jobs 256, polls every 10 ms, "
-        "msgpack; uvloop in both; logs of warnings only; bulk by gather over its pool"
+        "as it comes: max_jobs 10, polls every 0.5 s; tuned: max_jobs 256, polls every 10 ms; msgpack and "
+        "uvloop in both; logs of warnings only; bulk by gather over its pool"
     ),
     variants={"": {}, "tuned": {"BENCH_ARQ": "tuned"}},
     acknowledges=True,
     keeps_result=True,
 )
 TUNED = os.environ.get("BENCH_ARQ") == "tuned"
-SERIALIZER: dict[str, Any] = (
-    {"job_serializer": msgpack.packb, "job_deserializer": msgpack.unpackb} if TUNED else {}
-)
+SERIALIZER: dict[str, Any] = {"job_serializer": msgpack.packb, "job_deserializer": msgpack.unpackb}
 LOGS = {"version": 1, "disable_existing_loggers": False, "loggers": {"arq": {"level": "WARNING"}}}
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -64,11 +62,11 @@ class WorkerSettings:
 
     functions: ClassVar[list[Any]] = [noop, nap, stamp]
     redis_settings = RedisSettings.from_dsn(URL)
+    job_serializer = staticmethod(msgpack.packb)
+    job_deserializer = staticmethod(msgpack.unpackb)
     if TUNED:
         max_jobs = int(os.environ.get("BENCH_CONCURRENCY", "256"))
         poll_delay = 0.01
-        job_serializer = staticmethod(msgpack.packb)
-        job_deserializer = staticmethod(msgpack.unpackb)
 
 
 @asynccontextmanager
