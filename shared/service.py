@@ -72,6 +72,7 @@ class Service(FastStream):
         self._nats: NatsConnection | None = None
         self._takes_jobs = False
         self._host: Host | None = None
+        self._metrics_port = settings.metrics_port
         self._arguments: dict[str, Mapping[str, Any]] = {}
         routes = Routes.parse(settings.bus_routes, settings.buses)
         redis_broker = RedisBroker(settings.redis_url.get_secret_value(), logger=_SILENT)
@@ -87,7 +88,7 @@ class Service(FastStream):
             *brokers,
             logger=_SILENT,
             specification=AsyncAPI(title=f"Trunkline {name}", version=VERSION),
-            on_startup=[self._open],
+            on_startup=[self._number, self._open],
             after_startup=[self._ready],
             on_shutdown=[self._drain],
             after_shutdown=[self._close],
@@ -117,6 +118,11 @@ class Service(FastStream):
             # The end of the loop would wait for handlers that swallow each cancellation, for ever.
             get_logger().error("service.left_behind", handlers=abandoned)
             os._exit(0)
+
+    def _number(self, worker_id: int | None = None) -> None:
+        """`faststream run --workers N` numbers its processes from 0: each has a metrics port of its own."""
+        if self.settings.metrics_port and worker_id:
+            self._metrics_port = self.settings.metrics_port + worker_id
 
     async def _open(self) -> None:
         """Open everything that does not depend on the brokers, in the order of need."""
@@ -182,12 +188,15 @@ class Service(FastStream):
         await self._worker.start()
         if self._host is None:
             health = HealthServer(
-                settings.metrics_port,
+                self._metrics_port,
                 {"bus": bus.check, "handlers": self._check},
                 metrics,
                 host=settings.metrics_host,
             )
-            await health.start()
+            try:
+                await health.start()
+            except OSError as error:
+                raise SettingsError(f"METRICS_PORT: {error}") from error
             self._stack.push_async_callback(health.stop)
 
     async def _own_process(self, worker_id: str) -> Host:

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     loop_blocked_after: Duration = timedelta(seconds=1)
     """How long one function may hold the event loop before a warning with its stack is logged."""
     metrics_port: int | None = None
-    """Where /livez, /readyz and /metrics are served; none when unset (the gateway has its own port)."""
+    """Where /livez, /readyz and /metrics are served (`--workers N`: from this port on); none when unset."""
     metrics_host: str = "127.0.0.1"
     """The address that METRICS_PORT is opened on."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
