@@ -205,12 +205,15 @@ def test_a_block_without_an_end_is_refused() -> None:
 
 def test_the_pages_of_the_project_can_be_filled(tmp_path: Path) -> None:
     page = tmp_path / FORM.name
-    page.write_text(FORM.read_text())
+    for name in (FORM.name, "scaling.md"):
+        (tmp_path / name).write_text(FORM.with_name(name).read_text())
 
-    write_page(results(*DRAINS, failures=["rq: did not start"]), page)
+    written = write_page(results(*DRAINS, failures=["rq: did not start"]), page)
 
+    assert (tmp_path / "scaling.md") in written
     assert "| SAQ |" not in page.read_text()
     assert "- rq: did not start" in page.read_text()
+    assert "12,000 (11,000 to 13,000) jobs/s" in (tmp_path / "scaling.md").read_text()
 
 
 def test_the_cost_model_counts_overhead_and_own_work() -> None:
