@@ -1,11 +1,17 @@
 """Results in, the short answer out: each goal, what was measured of it, and whether it is reached."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from bench.page.goals import GOALS, Goal
 from bench.page.sections import aspect_of
 from bench.page.table import NOT_MEASURED, markdown, number
 from bench.result import Measurement, Results
+
+_ROUNDS: Final = 3
+_LOAD: Final = 0.1
+"""The part of the machine that others may use before a figure tells more of them than of us."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,27 @@ def answers(results: Results) -> list[Answer]:
 
 
 def short_answer(results: Results) -> str:
-    """The first table of the page; goals whose figures were not taken are named below it."""
+    """The first table of the page; what it lacks, and what speaks against its figures, stands around it."""
     every = answers(results)
     lines = [_line(one, one.value) for one in every if one.value is not None]
     missing = [one.goal.name for one in every if one.value is None]
     if not lines:
         return NOT_MEASURED
     table = markdown(["", "goal", "measured", "medians", ""], lines)
-    return f"{table}\n\nNot measured in this run: {'; '.join(missing)}." if missing else table
+    below = [f"Not measured in this run: {'; '.join(missing)}."] if missing else []
+    return "\n\n".join([*_doubts(results), table, *below])
+
+
+def _doubts(results: Results) -> Iterator[str]:
+    """Why the figures of this run should not be quoted."""
+    if results.rounds < _ROUNDS:
+        yield f"**Rounds: {results.rounds}.** Fewer than {_ROUNDS} say little: repeat before you quote."
+    loads = [share for one in results.measurements for share in one.load]
+    if loads and (often := sum(share > _LOAD for share in loads)):
+        yield (
+            f"**Other programs used the machine**: more than {_LOAD:.0%} of it in {often} of {len(loads)} "
+            f"measurements, {max(loads):.0%} at most. Repeat before you quote."
+        )
 
 
 def _line(answer: Answer, value: float) -> list[str]:

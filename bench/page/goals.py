@@ -86,7 +86,7 @@ GOALS: Final = (
     Goal("drain with 10 ms awaited, of the raw loop", ours("awaited"), 0.7, best("awaited", _raw)),
     Goal("HTTP door with its commit, of an empty route", ours("door"), 0.5, best("door", _named("bare"))),
     Goal("HTTP door, against the fastest FastAPI route that enqueues", ours("door"), 1, best("door", _peer)),
-    Goal("HTTP request to the handler's start, p50, ms", ours("door_pickup_p50"), 6, at_most=True),
+    Goal("HTTP request to the handler's start, p50, ms", ours("door_start_p50"), 6, at_most=True),
     Goal("enqueue in bulk, against the fastest peer", ours("enqueue_many"), 1, best("enqueue_many", _peer)),
     Goal("enqueue in bulk, of the raw pipeline", ours("enqueue_many"), 0.5, best("enqueue_many", _raw)),
     Goal(

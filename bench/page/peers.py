@@ -26,8 +26,9 @@ def where_a_peer_is_better(results: Results) -> str:
 
 
 def _ours(section: Section, column: Column) -> Row | None:
-    """Our row as it runs by default: the first of it that was measured."""
-    return next((row for row in section.rows if row.contender == OURS and column in row.cells), None)
+    """Our row as it runs by default: the plainest of its variants that was measured."""
+    rows = [row for row in section.rows if row.contender == OURS and column in row.cells]
+    return min(rows, key=lambda row: len(row.cells[column].variant), default=None)
 
 
 def _line(section: Section, column: Column, our_row: Row) -> Iterator[str]:

@@ -21,6 +21,18 @@ _LABELS: Final = {
     "idle_cpu": "CPU",
     "idle_commands": "commands to the broker",
     "awaited": "",
+    "door": "",
+    "door_p99": "p99",
+    "door_start_p50": "request to handler, p50",
+    "door_start_p99": "request to handler, p99",
+    "backlog_drain": "drain",
+    "backlog_memory": "memory of Redis",
+    "backlog_pickup_p50": "pickup p50",
+    "backlog_pickup_p99": "pickup p99",
+    "guarantees": "",
+    "guarantees_share": "of the plain rate",
+    "fanout_events": "",
+    "fanout_deliveries": "",
 }
 
 SECTIONS: Final = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from bench.page import write_page
@@ -114,6 +115,20 @@ def test_a_goal_that_is_missed_by_a_hair_does_not_look_reached() -> None:
     assert "**not reached**" in short_answer(run)
 
 
+def test_a_run_beside_other_programs_says_so_first() -> None:
+    answer = short_answer(results(*DRAINS))
+
+    assert answer.startswith(
+        "**Other programs used the machine**: more than 10% of it in 4 of 8 measurements"
+    )
+
+
+def test_a_quick_run_says_so_first() -> None:
+    run = msgspec.structs.replace(results(*DRAINS), rounds=1)
+
+    assert short_answer(run).startswith("**Rounds: 1.**")
+
+
 def test_goals_whose_figures_were_not_taken_are_named() -> None:
     answer = short_answer(results(*DRAINS))
 
@@ -138,6 +153,18 @@ def test_a_lead_within_the_spread_of_the_rounds_is_told_as_such() -> None:
     run = results(measured("trunkline", 900, 1000, 1200), measured("saq", 1000, 1100, 1300))
 
     assert where_a_peer_is_better(run).endswith("Saq 1,100, 1.10 x (the rounds overlap)")
+
+
+def test_peers_are_held_against_trunkline_as_it_runs_by_default() -> None:
+    run = results(
+        measured("trunkline", 4000, figure="door", variant="", unit="requests/s"),
+        measured("trunkline", 5000, figure="door", variant="with a trick", unit="requests/s"),
+        measured("arq", 4500, figure="door", variant="", unit="requests/s"),
+    )
+
+    assert (
+        where_a_peer_is_better(run) == "- **The HTTP door, requests/s**: Trunkline 4,000; Arq 4,500, 1.12 x"
+    )
 
 
 def test_no_peer_is_better_when_the_figures_say_so() -> None:
