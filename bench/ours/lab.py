@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench import tally
-from bench.contenders.trunkline import parcel
+from bench.contenders.trunkline import Parcel, parcel
 from bench.ours.nats_bulk import NatsBulk
 from bench.ours.worker import service
 from launcher.ports import free_port
@@ -25,6 +25,7 @@ from launcher.process import Command, Process, ignore_line, until_ready
 from launcher.servers import NatsServer, PostgresServer, RedisServer
 from shared.bus import Bus, BusName
 from shared.bus.redis_streams import connect
+from shared.bus.redis_streams.wire import stream_of
 from shared.contracts import Envelope, wrap
 from shared.settings import Secret, Settings
 
@@ -181,7 +182,7 @@ async def drained(folder: Path, jobs: int, *, limit: timedelta) -> tally.Count:
     return count
 
 
-def start(words: tuple[str, ...], environment: dict[str, str], *, python: str = sys.executable) -> Process:
+def start(words: tuple[str, ...], environment: Mapping[str, str], *, python: str = sys.executable) -> Process:
     """`python -m words...`; it ends with this process."""
     return Process.start(Command(words[0], (python, "-m", *words), env=environment), ignore_line)
 
@@ -192,11 +193,15 @@ async def used_bytes(lab: Lab) -> int:
         return (await redis.info("memory"))["used_memory"]
 
 
-async def answer(
-    words: tuple[str, ...], environment: dict[str, str], *, limit: timedelta
-) -> dict[str, float]:
+async def published(lab: Lab) -> int:
+    """How many parcels lie in Redis; those that a handler has done with are gone."""
+    async with connect(Secret(lab.redis.url)) as redis:
+        return await redis.xlen(stream_of(Parcel.type))
+
+
+async def answer(words: tuple[str, ...], *, limit: timedelta) -> dict[str, float]:
     """Run `python -m words...` to its end and read the line of JSON that it prints."""
-    process = start(words, environment)
+    process = start(words, os.environ)
     try:
         async with asyncio.timeout(limit.total_seconds()):
             code = await process.exited()
