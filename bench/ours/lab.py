@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -62,8 +61,8 @@ class Lab:
             nats = NatsServer(folder / "nats", durable=durable) if bus == "nats" else None
             for server in (redis, nats):
                 if server is not None:
-                    await server.start()
                     stack.push_async_callback(server.delete)
+                    await server.start()
             lab = cls(folder, bus=bus, redis=redis, nats=nats)
             lab.postgres = postgres
             yield lab
@@ -211,11 +210,6 @@ async def answer(words: tuple[str, ...], *, limit: timedelta) -> dict[str, float
     if code != 0 or not lines:
         raise RuntimeError(f"{' '.join(words)} ended with {code}: {' / '.join(lines[-3:])}")
     return msgspec.json.decode(lines[-1], type=dict[str, float])
-
-
-def port_of(url: str) -> int:
-    """The port in an address."""
-    return urlsplit(url).port or 0
 
 
 def _must_run(process: Process) -> None:
