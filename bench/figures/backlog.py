@@ -84,7 +84,7 @@ class _Growing:
         return [
             Measurement(
                 figure=figure,
-                contender="trunkline",
+                contender="trunkline" if self._bus == "redis" else "trunkline_nats",
                 title="Trunkline" if self._bus == "redis" else "Trunkline on NATS",
                 variant=f"{self._bus}, {more:,} more waiting",
                 unit=unit,
