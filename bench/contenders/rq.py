@@ -22,7 +22,7 @@ CONTENDER = Contender(
     acknowledges=True,
     keeps_result=True,
 )
-NAME = "bench.contenders.rq"
+MODULE = "bench.contenders.rq"
 queue = Queue("bench", connection=Redis.from_url(REDIS_URL))
 
 
@@ -48,27 +48,27 @@ def stamp(sent_ns: int) -> None:
 
 def enqueue_one(n: int) -> None:
     """One job."""
-    queue.enqueue(f"{NAME}.noop", *payload(n))
+    queue.enqueue(f"{MODULE}.noop", *payload(n))
 
 
 def enqueue_many(first: int, count: int) -> None:
     """A pipeline."""
-    _many(f"{NAME}.noop", first, count)
+    _many(f"{MODULE}.noop", first, count)
 
 
 def enqueue_nap(n: int) -> None:
     """One job that waits."""
-    queue.enqueue(f"{NAME}.nap", *payload(n))
+    queue.enqueue(f"{MODULE}.nap", *payload(n))
 
 
 def enqueue_naps(first: int, count: int) -> None:
     """A pipeline of jobs that wait."""
-    _many(f"{NAME}.nap", first, count)
+    _many(f"{MODULE}.nap", first, count)
 
 
 def enqueue_stamp(sent_ns: int) -> None:
     """One job that tells when it started."""
-    queue.enqueue(f"{NAME}.stamp", sent_ns)
+    queue.enqueue(f"{MODULE}.stamp", sent_ns)
 
 
 def states() -> int:
@@ -80,7 +80,7 @@ def worker_argv(concurrency: int, variant: str) -> list[str]:
     """One worker: one job at a time; what its configuration imports, no fork has to import again."""
     del concurrency
     kind = ("-w", "rq.SimpleWorker") if variant else ()
-    return command.program("rq", "worker", "--path", ".", "--config", NAME, "--quiet", *kind, "bench")
+    return command.program("rq", "worker", "--path", ".", "--config", MODULE, "--quiet", *kind, "bench")
 
 
 def _many(function: str, first: int, count: int) -> None:
