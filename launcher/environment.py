@@ -97,7 +97,12 @@ def environment_of(given: Given, wiring: Wiring, *, metrics_port: int, port: int
         ports["PORT"] = str(port)
     if wiring.otlp_port is not None:
         ports["OTLP_PORT"] = str(wiring.otlp_port)
-    return given.with_defaults(wiring.defaults()) | source_path(given.variables) | ports
+    return common_environment(given, wiring) | ports
+
+
+def common_environment(given: Given, wiring: Wiring) -> dict[str, str]:
+    """The variables that all services share."""
+    return given.with_defaults(wiring.defaults()) | source_path(given.variables)
 
 
 def source_path(variables: Mapping[str, str]) -> dict[str, str]:

@@ -12,13 +12,14 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
+    from typing import IO
 
 _POLL_S = 0.02
 _LONGEST_LINE_BYTES = 65_536
@@ -35,6 +36,38 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Started:
+    """A child that runs: its output, how to ask for its exit code, how to signal it."""
+
+    pid: int
+    created_at: float
+    output: IO[bytes]
+    poll: Callable[[], int | None]
+    send_signal: Callable[[int], None]
+
+
+def execute(command: Command) -> Started:
+    """Start the command as a program of its own."""
+    account = command.account
+    popen = subprocess.Popen(  # noqa: S603 - the command is ours
+        command.argv,
+        env=command.env,
+        cwd=command.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=tether(command.orphan_signal),  # noqa: PLW1509 - two system calls, no lock, no import
+        pass_fds=command.descriptors,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=() if account else None,
+    )
+    created_at = psutil.Process(popen.pid).create_time()
+    return Started(popen.pid, created_at, cast("IO[bytes]", popen.stdout), popen.poll, popen.send_signal)
+
+
+@dataclass(frozen=True)
 class Command:
     """What to run; `env` None means ours, `account` None means our own user."""
 
@@ -46,6 +79,9 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
     """What the kernel sends when the launcher dies without stopping its children."""
+    descriptors: tuple[int, ...] = ()
+    """Open files that it is given, besides its output."""
+    start: Callable[[Command], Started] = execute
 
 
 class Process:
@@ -57,42 +93,32 @@ class Process:
     On Linux the kernel ends it with the *thread* that started it: start it from one that lives long enough.
     """
 
-    def __init__(self, command: Command, popen: subprocess.Popen[bytes], sink: Callable[[str], None]) -> None:
+    def __init__(self, command: Command, started: Started, sink: Callable[[str], None]) -> None:
         self.command = command
-        self._popen = popen
+        self._started = started
         self._tail: deque[str] = deque(maxlen=_KEPT_LINES)
-        self.created_at = psutil.Process(popen.pid).create_time()
         self._reader = threading.Thread(target=self._drain, args=(sink,), name=command.name, daemon=True)
         self._reader.start()
 
     @classmethod
     def start(cls, command: Command, sink: Callable[[str], None]) -> Self:
         """Run the command; the sink gets each line from a thread of ours."""
-        account = command.account
-        popen = subprocess.Popen(  # noqa: S603 - the command is ours
-            command.argv,
-            env=command.env,
-            cwd=command.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_tether(command.orphan_signal),  # noqa: PLW1509 - two system calls, no lock, no import
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=() if account else None,
-        )
-        return cls(command, popen, sink)
+        return cls(command, command.start(command), sink)
 
     @property
     def pid(self) -> int:
         """The child's process id; also the id of its group."""
-        return self._popen.pid
+        return self._started.pid
+
+    @property
+    def created_at(self) -> float:
+        """When it was created, in Unix time."""
+        return self._started.created_at
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative is the signal that ended it."""
-        return self._popen.poll()
+        return self._started.poll()
 
     def last_lines(self) -> tuple[str, ...]:
         """What it printed last."""
@@ -111,7 +137,7 @@ class Process:
     async def stop(self, grace: timedelta) -> int:
         """Ask it to stop, wait for the grace period, then kill it; harmless when it has exited."""
         if self.exit_code is None:
-            self._popen.send_signal(self.command.stop_signal)
+            self._started.send_signal(self.command.stop_signal)
         try:
             async with asyncio.timeout(grace.total_seconds()):
                 return await self.exited()
@@ -135,9 +161,7 @@ class Process:
             _signal_group(self.pid, signal.SIGKILL)
 
     def _drain(self, sink: Callable[[str], None]) -> None:
-        output = self._popen.stdout
-        if output is None:
-            return
+        output = self._started.output
         with output:
             for raw in iter(lambda: output.readline(_LONGEST_LINE_BYTES), b""):
                 line = raw.decode(errors="replace").rstrip("\r\n")
@@ -164,7 +188,7 @@ def describe_exit(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}"
 
 
-def _tether(orphan_signal: signal.Signals) -> Callable[[], None] | None:
+def tether(orphan_signal: signal.Signals) -> Callable[[], None] | None:
     """What runs in the child before its program: ask the kernel to end it when the launcher dies.
 
     Linux only; elsewhere the next `up` on the folder finds the orphans. It must run in the child itself, and

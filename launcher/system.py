@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from launcher import state
 from launcher.backends import choose_backends
-from launcher.environment import Wiring, environment_of
+from launcher.environment import Wiring, common_environment, environment_of
 from launcher.logs import LogFile, tee
 from launcher.migrate import migrate
+from launcher.nursery import Nursery
 from launcher.ports import LOOPBACK, free_port
 from launcher.probes import http_ok
-from launcher.process import Command, ignore_line
+from launcher.process import Command, execute, ignore_line
 from launcher.servers.server import STOP_GRACE
 from launcher.services import Role
 from launcher.state import Record, RunningProcess, State
@@ -59,6 +60,7 @@ class ServiceProcess:
     module: str
     environment: Mapping[str, str]
     health_port: int
+    nursery: Nursery | None
 
     @property
     def metrics_url(self) -> str:
@@ -67,7 +69,11 @@ class ServiceProcess:
 
     async def command(self) -> Command:
         """`-P` keeps a folder called `gateway` in the user's current folder from being run instead."""
-        return Command(self.name, (sys.executable, "-P", "-m", self.module), env=self.environment)
+        if self.nursery is not None:
+            await self.nursery.warm()
+        start = self.nursery.start if self.nursery else execute
+        argv = (sys.executable, "-P", "-m", self.module)
+        return Command(self.name, argv, env=self.environment, start=start)
 
     async def answers(self) -> bool:
         """Ready by its own word."""
@@ -84,14 +90,17 @@ class System:
         has_inventory = bool(plan.counts.get("inventory"))
         self._backends = choose_backends(plan.given, plan.folder, has_inventory=has_inventory)
         self._wiring = _wire(plan, self._backends)
-        self._programs = {program.name: program for program in _service_processes(plan, self._wiring)}
+        self._nursery = _nursery(plan, self._wiring)
+        programs = _service_processes(plan, self._wiring, self._nursery)
+        self._programs = {program.name: program for program in programs}
         self._servers = [self._server_child(server) for server in self._backends.in_stop_order()]
         self._services = [self._service_child(program) for program in self._programs.values()]
 
     async def start(self) -> State:
         """Servers, then tables, then services; raises the first error that stood in the way."""
         await self._agree_on_postgres()
-        await _together(child.start() for child in self._servers)
+        warming = [self._nursery.warm()] if self._nursery else []
+        await _together((*warming, *(child.start() for child in self._servers)))
         for name in await migrate(self._wiring.postgres):
             self._terminal.say(f"migrated {name}")
         await _together(child.start() for child in self._services)
@@ -107,6 +116,8 @@ class System:
             await _together(
                 child.stop() for child in self._services if self._programs[child.name].role is role
             )
+        if self._nursery is not None:
+            await self._nursery.stop()
         for child in self._servers:
             await child.stop()
         self._plan.folder.record_file.unlink(missing_ok=True)
@@ -210,7 +221,15 @@ def _warehouse_settings(receiver: WarehouseReceiver | None) -> dict[str, str]:
     return {**settings, "WAREHOUSE_ALLOW": LOOPBACK}
 
 
-def _service_processes(plan: Plan, wiring: Wiring) -> Iterator[ServiceProcess]:
+def _nursery(plan: Plan, wiring: Wiring) -> Nursery | None:
+    if sys.platform != "linux":
+        return None
+    log = LogFile(plan.folder.logs() / "nursery.log")
+    modules = [service.module for service in plan.services if plan.counts[service.name]]
+    return Nursery(modules, common_environment(plan.given, wiring), log.write)
+
+
+def _service_processes(plan: Plan, wiring: Wiring, nursery: Nursery | None) -> Iterator[ServiceProcess]:
     own_port = {Role.GATEWAY: plan.port, Role.MONITOR: plan.monitor_port}
     for service in plan.services:
         for number in range(1, plan.counts[service.name] + 1):
@@ -221,6 +240,7 @@ def _service_processes(plan: Plan, wiring: Wiring) -> Iterator[ServiceProcess]:
                 module=service.module,
                 environment=environment_of(plan.given, wiring, metrics_port=metrics_port, port=port),
                 health_port=port or metrics_port,
+                nursery=nursery,
             )
 
 
