@@ -143,6 +143,9 @@ class Bus:
             for bus in self.routes.buses_for(envelope.type):
                 batches.setdefault(bus, []).append(envelope)
         queued = await self._queues.publish(direct) if direct else {}
+        if len(batches) == 1:  # as a rule; a task for it alone would cost as much as the rest
+            ((bus, batch),) = batches.items()
+            return queued | await self._publish(bus, batch)
         published = await asyncio.gather(*(self._publish(bus, batch) for bus, batch in batches.items()))
         return queued | _on_all(batches, dict(zip(batches, published, strict=True)))
 
@@ -177,8 +180,6 @@ def _on_all(
     batches: Mapping[BusName, Sequence[Envelope]], published: Mapping[BusName, dict[str, str]]
 ) -> dict[str, str]:
     """The places of those that every bus of their route has."""
-    if len(published) == 1:
-        return next(iter(published.values()))
     places: dict[str, str] = {}
     missing: set[str] = set()
     for bus, batch in batches.items():

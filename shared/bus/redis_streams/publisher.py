@@ -31,8 +31,11 @@ class RedisPublisher:
         by_stream: defaultdict[str, list[Envelope]] = defaultdict(list)
         for envelope in envelopes:
             by_stream[wire.stream_of(envelope.type)].append(envelope)
+        if len(by_stream) == 1:  # as a rule; a task for it alone would cost as much as the rest
+            ((stream, batch),) = by_stream.items()
+            return await self._add(stream, batch)
         added = await asyncio.gather(*(self._add(stream, batch) for stream, batch in by_stream.items()))
-        return added[0] if len(added) == 1 else {id_: place for part in added for id_, place in part.items()}
+        return {id_: place for part in added for id_, place in part.items()}
 
     async def _add(self, stream: str, batch: list[Envelope]) -> dict[str, str]:
         marks = [f"dd:{{{stream}}}:{envelope.id}" for envelope in batch]
