@@ -42,6 +42,7 @@ class Reception:
         self._to_cancel: set[str] = set()
         self._lost: set[str] = set()
         self._lease_s = lease.total_seconds()
+        self._starting: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[None], tuple[Delivery, Attempt]] = {}
         self._time_limits = TimeLimits(handler, self._attempts, self._abandon)
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -69,17 +70,21 @@ class Reception:
         return await self._room.for_messages()
 
     async def receive(self, deliveries: list[Delivery]) -> None:
-        """Claim and start them, as many at a time as there is room for; returns when all are started."""
-        while deliveries:
-            free = await self._room.for_jobs()
-            if self._draining:
-                await _hand_back(deliveries)
-                return
-            batch, later = deliveries[:free], deliveries[free:]
-            held = await self._claim(batch)
-            deliveries = [*(delivery for delivery, _ in held), *later]
-            if held:
-                await self._room.until_worth_asking([verdict for _, verdict in held])
+        """Claim and start them; returns when there may be room for more, which are read meanwhile.
+
+        Where a limit may refuse, it returns when all are started: what one worker holds, no other can start.
+        """
+        free = await self._room.for_jobs()
+        if self._draining:
+            await _hand_back(deliveries)
+            return
+        # Before anything is awaited: who asks for room from here on must not be told of this.
+        self._room.take(min(free, len(deliveries)))
+        starting = asyncio.create_task(self._start_all(deliveries, free))
+        self._starting.add(starting)
+        starting.add_done_callback(self._started)
+        if len(deliveries) > free or self._room.may_refuse:
+            await asyncio.wait([starting])
 
     def refuse(self) -> None:
         """Take on nothing more; what is delivered from now on is handed back."""
@@ -100,6 +105,8 @@ class Reception:
     async def drain(self, grace: timedelta) -> None:
         """Let what runs end within `grace`, hand the rest back without counting its attempt."""
         self.refuse()
+        if self._starting:
+            await asyncio.wait(list(self._starting))
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace.total_seconds())
         for task in (*self._running, *self._abandoned):
@@ -117,13 +124,29 @@ class Reception:
         for task in self._tasks:
             task.cancel()
 
-    async def _claim(self, batch: list[Delivery]) -> list[tuple[Delivery, Verdict]]:
-        """Take the batch on, its room being spoken for meanwhile; returns what a limit does not let start."""
-        self._room.take(len(batch))
-        try:
-            return await self._take_on(batch)
-        finally:
-            self._room.give_back(len(batch))
+    async def _start_all(self, deliveries: list[Delivery], free: int) -> None:
+        """Start as many at a time as there is room for; that of the first `free` ones is taken."""
+        while True:
+            batch, later = deliveries[:free], deliveries[free:]
+            try:
+                held = await self._take_on(batch)
+            finally:
+                self._room.give_back(len(batch))
+            deliveries = [*(delivery for delivery, _ in held), *later]
+            if not deliveries:
+                return
+            if held:
+                await self._room.until_worth_asking([verdict for _, verdict in held])
+            free = await self._room.for_jobs()
+            if self._draining:
+                await _hand_back(deliveries)
+                return
+            self._room.take(min(free, len(deliveries)))
+
+    def _started(self, starting: "asyncio.Task[None]") -> None:
+        self._starting.discard(starting)
+        if not starting.cancelled() and (error := starting.exception()) is not None:
+            self._log.error("job.runtime_failed", exc_info=error)
 
     async def _take_on(self, batch: list[Delivery]) -> list[tuple[Delivery, Verdict]]:
         events: list[Delivery] = []

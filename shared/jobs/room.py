@@ -8,7 +8,7 @@ from shared.jobs.limits import Limits
 from shared.jobs.store import Verdict
 from shared.telemetry import get_logger
 
-# Of many that can run, half is taken at a time: Redis claims the next while these run.
+# Of many that can run, a quarter is taken at a time: Redis claims the next, and finishes the last, while these run.
 _WHOLE_MOST = 16
 # Where limits may refuse, no more is taken at a time than this: what one worker holds, no other can start.
 _HELD_MOST = 16
@@ -43,6 +43,11 @@ class Room:
         )
         self._stir()
 
+    @property
+    def may_refuse(self) -> bool:
+        """Whether a claim may be told that a job must not start yet."""
+        return self._limits.may_refuse
+
     def take(self, jobs: int) -> None:
         """So many are claimed, or run."""
         self._taken += jobs
@@ -63,9 +68,9 @@ class Room:
             self._limits_changed.clear()
             await self._limits_changed.wait()
         free = await self.for_jobs()
-        if self._limits.may_refuse:
+        if self.may_refuse:
             return min(free, _HELD_MOST)
-        return min(free, max(_WHOLE_MOST, self._most() // 2))
+        return min(free, max(_WHOLE_MOST, self._most() // 4))
 
     async def for_jobs(self) -> int:
         """How many more jobs can run here now; waits until one can."""

@@ -77,23 +77,28 @@ local function delay(key, event_id, deliver_ms)
   changes[#changes + 1] = {event_id, 'queued', 0}
 end
 
--- Writes these fields and values and the ones after them.
-local function write(key, fields, ...)
-  local n, more = #fields, {...}
-  for i = 1, #more do fields[n + i] = more[i] end
-  redis.call('HSET', key, unpack(fields))
-end
-
 -- What a batch makes running enters the running set at its end, in one command.
 local leases, is_leased = {}, {}
 
-local function run(key, event_id, token, attempt, fields)
-  write(key, fields, 'state', 'running', 'attempt', attempt, 'worker', worker, 'version', version,
-    'token', token, 'started_at', now)
+local function lease(event_id, attempt)
   leases[#leases + 1], leases[#leases + 2] = now + lease_ms, event_id
   is_leased[event_id] = true
   changes[#changes + 1] = {event_id, 'running', attempt}
   return attempt
+end
+
+local function run(key, event_id, token, attempt)
+  redis.call('HSET', key, 'state', 'running', 'attempt', attempt, 'worker', worker, 'version', version,
+    'token', token, 'started_at', now)
+  return lease(event_id, attempt)
+end
+
+-- A new job in its first state, in one command: most jobs need no other here.
+local function make(key, d, ...)
+  redis.call('HSET', key, 'handler', handler, 'service', service, 'event_id', d[1], 'event_type', d[4],
+    'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', d[3], ...)
+  redis.call('PEXPIRE', key, dead_ttl_ms)
+  if d[8] > 0 then redis.call('HSET', key, 'expires_at', d[8]) end
 end
 
 -- A suspect would be poison if its worker died once more. A worker runs one of them at a time: so who dies of one
@@ -114,23 +119,36 @@ local function postpone(key, event_id, attempt)
   return 0
 end
 
--- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start. `fields` is
--- what a new job is made of: it is written together with its state.
-local function start(key, event_id, token, attempt, state, crashes, fields)
-  local is_suspect = state and crashes >= POISON_CRASHES - 1
+-- Runs the job, or makes it a queued one whose delivery its worker holds until the limits let it start.
+local function start(key, event_id, token, attempt, state, crashes)
+  local is_suspect = crashes >= POISON_CRASHES - 1
   if is_suspect and is_crowded(key, event_id) then return postpone(key, event_id, attempt - 1) end
   local why, wait_ms = obstacle()
   if not why and is_suspect then
     redis.call('HSET', KEYS[8], worker, event_id)
     redis.call('EXPIRE', KEYS[8], SUSPECTS_KEPT_S)
   end
-  if not why then return run(key, event_id, token, attempt, fields or {}) end
+  if not why then return run(key, event_id, token, attempt) end
   refused = refused + 1
   if state ~= 'queued' then
-    write(key, fields or {}, 'state', 'queued', 'attempt', attempt - 1)
+    redis.call('HSET', key, 'state', 'queued', 'attempt', attempt - 1)
     redis.call('ZREM', KEYS[1], event_id)
     changes[#changes + 1] = {event_id, 'queued', attempt - 1}
   end
+  return -2, why, wait_ms
+end
+
+-- The same for a job that nobody has seen before.
+local function start_new(key, d, token)
+  local why, wait_ms = obstacle()
+  if not why then
+    make(key, d, 'state', 'running', 'attempt', 1, 'worker', worker, 'version', version, 'token', token,
+      'started_at', now)
+    return lease(d[1], 1)
+  end
+  refused = refused + 1
+  make(key, d, 'state', 'queued', 'attempt', 0)
+  changes[#changes + 1] = {d[1], 'queued', 0}
   return -2, why, wait_ms
 end
 
@@ -159,18 +177,14 @@ for i = 1, #deliveries do
   local state, crashes, attempt, why, wait_ms = job[1], tonumber(job[12] or '0'), 0, nil, nil
   if not state then
     if event ~= '' then
-      local fields = {'handler', handler, 'service', service, 'event_id', event_id, 'event_type', d[4],
-        'max_attempts', max_attempts, 'queued_at', d[5], 'traceparent', d[6], 'event', event}
-      if d[8] > 0 then fields[#fields + 1], fields[#fields + 2] = 'expires_at', d[8] end
       if is_over(d[8]) then
-        write(key, fields)
+        make(key, d)
         finish(key, event_id, 0, 'expired', 'expired')
       elseif d[7] > now then
-        write(key, fields)
+        make(key, d)
         delay(key, event_id, d[7])
       else
-        attempt, why, wait_ms = start(key, event_id, token, 1, nil, 0, fields)
-        redis.call('PEXPIRE', key, dead_ttl_ms)
+        attempt, why, wait_ms = start_new(key, d, token)
       end
     end
   elseif state == 'queued' then

@@ -24,23 +24,21 @@ for i = 1, #attempts do
       -- It was to be cancelled and did not end: it shall not run again.
       if state == 'retrying' or state == 'queued' then state, counts = 'cancelled', 1 end
     end
-    local n = #fields
-    fields[n + 1], fields[n + 2] = 'state', state
-    fields[n + 3], fields[n + 4] = 'attempt', counts == 1 and attempt or attempt - 1
+    local counted = counts == 1 and attempt or attempt - 1
     if ended ~= '' then
-      fields[n + 5], fields[n + 6] = 'attempts', job[4] and (job[4] .. '\n' .. ended) or ended
-      n = n + 2
+      redis.call('HSET', key, 'attempts', job[4] and (job[4] .. '\n' .. ended) or ended)
     end
     over[#over + 1] = event_id
     if state == 'retrying' then
-      fields[n + 5], fields[n + 6] = 'due_at', now + wait_ms
+      redis.call('HSET', key, 'state', state, 'attempt', counted, 'due_at', now + wait_ms, unpack(fields))
       redis.call('ZADD', KEYS[2], now + wait_ms, event_id)
-    elseif state ~= 'queued' then
-      fields[n + 5], fields[n + 6] = 'finished_at', now
+    elseif state == 'queued' then
+      redis.call('HSET', key, 'state', state, 'attempt', counted, unpack(fields))
+    else
+      redis.call('HSET', key, 'state', state, 'attempt', counted, 'finished_at', now, unpack(fields))
       redis.call('PEXPIRE', key, state == 'succeeded' and result_ttl_ms or dead_ttl_ms)
       if state == 'dead' then redis.call('ZADD', KEYS[3], now, event_id) end
     end
-    redis.call('HSET', key, unpack(fields))
     changes[#changes + 1] = {event_id, state, attempt}
     verdicts[i] = 1
   else
