@@ -8,8 +8,8 @@ from shared.jobs.limits import Limits
 from shared.jobs.store import Verdict
 from shared.telemetry import get_logger
 
-# Of many that can run, a quarter is taken at a time: Redis claims the next, and finishes the last, while these run.
-_WHOLE_MOST = 16
+# Of many that can run, a quarter is taken at a time: Redis claims the next while these run.
+_WHOLE_MOST = 32
 # Where limits may refuse, no more is taken at a time than this: what one worker holds, no other can start.
 _HELD_MOST = 16
 # A held job may be cancelled, or too late by now; whoever claims it again learns of it.

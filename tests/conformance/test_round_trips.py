@@ -14,9 +14,9 @@ from tests.conformance.conftest import Asked, Lab, all_of
 from tests.until import until
 
 JOBS = 2_000
-ROOM = 64
-BATCHES_MOST = 4 * JOBS // ROOM
-"""They fit into 32 batches; a busy machine may deliver smaller ones."""
+ROOM = 256
+BATCHES_MOST = 4 * JOBS // (ROOM // 4)
+"""A quarter of the room at a time, they fit into 32 batches; a busy machine may deliver smaller ones."""
 SCRIPTS_BESIDES, OTHERS_BESIDES = (20, 3), (50, 10)
 """At the start and the end, and a second: what leases, and looking for what is due, cause of one command."""
 

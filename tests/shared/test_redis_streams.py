@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
-from redis.asyncio import Redis
 
-from shared.bus.redis_streams import RedisPublisher
+from shared.bus.redis_streams import RedisPublisher, connect
 from shared.bus.redis_streams.acks import Acks, trim
 from shared.bus.redis_streams.consumers import remove_gone
 from shared.contracts import Event, wrap
+from shared.settings import Secret
 
 STREAM = "events:lab.told"
 
@@ -23,7 +23,7 @@ class Told(Event):
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[Any]:
-    async with Redis.from_url(redis_url, protocol=2) as client:
+    async with connect(Secret(redis_url)) as client:
         yield client
 
 

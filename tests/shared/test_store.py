@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 import pytest
-from redis.asyncio import Redis
 
 from shared.bus import Delivery, Intake
+from shared.bus.redis_streams import connect
 from shared.contracts import Event, wrap
 from shared.jobs import Handler, HandlerControl, Handlers, JobReader, JobRecord, Limits, Retry
 from shared.jobs.store import NOT_NOW, Ending, JobStore, Terms, Verdict
+from shared.settings import Secret
 
 LEASE = timedelta(milliseconds=60)
 
@@ -44,7 +45,7 @@ def ending(attempt: int, state: str = "succeeded", **more: Any) -> Ending:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[Any]:
-    async with Redis.from_url(redis_url, protocol=2) as client:
+    async with connect(Secret(redis_url)) as client:
         yield client
 
 

@@ -72,10 +72,12 @@ class Acks:
                 await trim(self._client, stream)
 
     async def _acknowledge_and_remove(self, batch: dict[str, list[bytes]]) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for stream, entry_ids in batch.items():
-            pipe.execute_command("XACKDEL", stream, self._group, "ACKED", "IDS", len(entry_ids), *entry_ids)
-        await pipe.execute()
+        await asyncio.gather(
+            *(
+                self._client.line("XACKDEL", stream, self._group, "ACKED", "IDS", len(entry_ids), *entry_ids)
+                for stream, entry_ids in batch.items()
+            )
+        )
 
 
 async def trim(client: RedisClient, stream: str) -> None:

@@ -50,14 +50,16 @@ class RedisIntake:
         lease: timedelta,
     ) -> None:
         self._client = client
-        # A connection of its own, so that its wait can be ended from outside.
-        self._reader = client.client()
+        # A connection of its own, so that its wait holds up nobody and can be ended from outside.
+        self._reader = client.own_line()
         self._reader_id = 0
         self._receiver = receiver
         self._streams = tuple(streams)
+        self._all_new = (">",) * len(self._streams)
         self._group = group
         self._consumer = consumer
         self._lease_s = lease.total_seconds()
+        self._lease_ms = round(self._lease_s * 1000)
         self._outstanding: dict[str, Delivery] = {}
         self._acks = Acks(client, group)
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,15 +91,14 @@ class RedisIntake:
         if not self._running:
             return
         self._running = False
-        if self._reader_id:
+        if self._reader.is_open:
             with suppress(*UNAVAILABLE):
                 await self._client.client_unblock(self._reader_id)
         taking, renewing = self._tasks
         with suppress(asyncio.CancelledError):
             await taking
         renewing.cancel()
-        with suppress(*UNAVAILABLE):
-            await self._reader.aclose()
+        await self._reader.close()
 
     def ack(self, delivery: Delivery) -> None:
         """The entry is done with; it goes when every group of its stream says so."""
@@ -131,30 +132,27 @@ class RedisIntake:
         if time.monotonic() >= self._take_over_at:
             self._take_over_at = time.monotonic() + min(2.0, self._lease_s / 6)
             await self._take_over(room)
-        try:
-            reply = await self._read(room)
-        except UNAVAILABLE:
-            self._reader_id = 0
-            raise
+        reply = await self._read(room)
         # All at once: what waits for the first stream's entries to start is in hand, and renewed, meanwhile.
         await self._hand_up(
-            [(stream.decode(), entry) for stream, entries in reply or () for entry in entries]
+            [(stream.decode(), entry) for stream, entries in reply or () for entry in _entries(entries)]
         )
 
     async def _read(self, room: int) -> Any:
-        if not self._reader_id:
-            self._reader_id = await self._reader.client_id()
-        return await self._reader.xreadgroup(
-            self._group, self._consumer, dict.fromkeys(self._streams, ">"), count=room, block=_BLOCK_MS
+        if not self._reader.is_open:
+            self._reader_id = await self._reader("CLIENT", "ID")
+        who = ("GROUP", self._group, self._consumer)
+        return await self._reader(
+            "XREADGROUP", *who, "COUNT", room, "BLOCK", _BLOCK_MS, "STREAMS", *self._streams, *self._all_new
         )
 
     async def _take_over(self, room: int) -> None:
         """Entries whose consumer was silent for a lease, our own forgotten ones among them."""
         for stream in self._streams:
-            _, entries, *_ = await self._client.xautoclaim(
-                stream, self._group, self._consumer, round(self._lease_s * 1000), count=room
+            _, entries, *_ = await self._client.line(
+                "XAUTOCLAIM", stream, self._group, self._consumer, self._lease_ms, "0-0", "COUNT", room
             )
-            mine = [entry for entry in entries if _token(stream, entry[0]) not in self._outstanding]
+            mine = [entry for entry in _entries(entries) if _token(stream, entry[0]) not in self._outstanding]
             if mine:
                 self._log.info("bus.taken_over", stream=stream, entries=len(mine))
                 await self._hand_up([(stream, entry) for entry in mine])
@@ -209,6 +207,14 @@ class RedisIntake:
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
+
+
+def _entries(reply: Sequence[Any]) -> list[Entry]:
+    """The entries of a stream as Redis writes them: id and flat fields, or none for one that was deleted."""
+    return [
+        (entry_id, dict(zip(flat[::2], flat[1::2], strict=True)) if flat else None)
+        for entry_id, flat in reply
+    ]
 
 
 def _token(stream: str, entry_id: bytes) -> str:
