@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import nats
 import pytest
 from nats.js import JetStreamContext
-from redis.asyncio import Redis
 
 from shared.bus import Bus
 from shared.bus.jetstream import durable_of
+from shared.bus.redis_streams import connect
 from shared.contracts import Envelope, Event, wrap
 from shared.jobs import Handlers, JobReader, JobRecord
 from shared.service import Service
@@ -129,7 +129,7 @@ async def make_lab(bus_name: str, redis_url: str, nats_url: str) -> AsyncGenerat
             bus = await stack.enter_async_context(
                 Bus.open(chosen, tracing=Tracing(), metrics=Metrics(service="lab", version="0"))
             )
-            redis = Redis.from_url(redis_url, protocol=2)
+            redis = connect(Secret(redis_url))
             stack.push_async_callback(redis.aclose)
             connection = await nats.connect(nats_url)
             stack.push_async_callback(connection.close)
