@@ -3,8 +3,10 @@
 `python -m email_service` and `faststream run email_service.app:app --workers 2` both run it.
 """
 
+import asyncio
 import inspect
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -68,6 +70,7 @@ class Service(FastStream):
         self._resources = resources or _nothing
         self._make_store = store
         self._stack = AsyncExitStack()
+        self._told_to_stop = asyncio.Event()
         self._worker: Worker | None = None
         self._nats: NatsConnection | None = None
         self._takes_jobs = False
@@ -112,8 +115,19 @@ class Service(FastStream):
             await self._stack.aclose()
             raise
 
+    def exit(self) -> None:
+        """Stop, once the start is through."""
+        super().exit()
+        self._told_to_stop.set()
+
     async def _run_to_the_end(self) -> None:
-        await self.run()
+        # FastStream's run() does the same, but wakes ten times a second to see whether it was told to stop.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.exit)
+        await self.start()
+        await self._told_to_stop.wait()
+        await self.stop()
         if self._worker is not None and (abandoned := self._worker.abandoned):
             # The end of the loop would wait for handlers that swallow each cancellation, for ever.
             get_logger().error("service.left_behind", handlers=abandoned)

@@ -4,6 +4,8 @@ Every worker of the handler looks; whoever sees a job first moves it.
 """
 
 import asyncio
+import random
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -16,6 +18,9 @@ from shared.telemetry import get_logger
 
 _LOOK_EVERY = timedelta(seconds=1)
 _LEAST_S = 0.005
+# All handlers of a process look at the same instant: it wakes once for them, and asks Redis with one write.
+# Processes look at different ones: Redis is not asked by all of them at once.
+_PHASE_S = random.random()  # noqa: S311 - no secret
 
 
 class DueJobs:
@@ -43,9 +48,9 @@ class DueJobs:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            wait = await self.look()
+            wait_s = min((await self.look()).total_seconds(), _until_next_look_s())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sooner.wait(), timeout=max(wait.total_seconds(), _LEAST_S))
+                await asyncio.wait_for(self._sooner.wait(), timeout=max(wait_s, _LEAST_S))
             self._sooner.clear()
 
     async def look(self) -> timedelta:
@@ -62,3 +67,8 @@ class DueJobs:
         if due.moved:
             return timedelta(0)
         return min(due.until_next, _LOOK_EVERY) if due.until_next is not None else _LOOK_EVERY
+
+
+def _until_next_look_s() -> float:
+    every_s = _LOOK_EVERY.total_seconds()
+    return every_s - (time.monotonic() - _PHASE_S) % every_s

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from shared.telemetry.logs import get_logger
 
-_LOOKS_PER_LIMIT = 4
+_LOOKS_PER_LIMIT = 2
 
 
 class LoopWatch:

@@ -148,10 +148,11 @@ class RedisIntake:
 
     async def _take_over(self, room: int) -> None:
         """Entries whose consumer was silent for a lease, our own forgotten ones among them."""
-        for stream in self._streams:
-            _, entries, *_ = await self._client.line(
-                "XAUTOCLAIM", stream, self._group, self._consumer, self._lease_ms, "0-0", "COUNT", room
-            )
+        who = (self._group, self._consumer, self._lease_ms, "0-0", "COUNT", room)
+        found = await asyncio.gather(
+            *(self._client.line("XAUTOCLAIM", stream, *who) for stream in self._streams)
+        )
+        for stream, (_, entries, *_) in zip(self._streams, found, strict=True):
             mine = [entry for entry in _entries(entries) if _token(stream, entry[0]) not in self._outstanding]
             if mine:
                 self._log.info("bus.taken_over", stream=stream, entries=len(mine))
