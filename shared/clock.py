@@ -22,7 +22,8 @@ class SystemClock:
 
 def rfc3339(instant: datetime) -> str:
     """The instant as RFC 3339 in UTC, e.g. `2026-11-22T06:00:00.000000Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_rfc3339(text: str) -> datetime:

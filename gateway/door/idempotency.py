@@ -13,8 +13,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from starlette.requests import ClientDisconnect
-
+from gateway.door.body import read_body
 from gateway.door.idempotency_key import KeyedRequest, fingerprint_of, key_of
 from gateway.door.kept_answers import Answer, KeptAnswer, find, keep, lock
 from gateway.door.keys import GUARDED, principal_of
@@ -52,7 +51,7 @@ class Idempotency:
             await self._app(scope, receive, send)
             return
         # Before the transaction, which a slow caller must not hold open.
-        body = await _read(receive)
+        body = await read_body(receive)
         request = KeyedRequest(principal_of(scope), key, fingerprint_of(scope, body))
         async with AsyncExitStack() as held:
             commit = await self._begin(scope, held)
@@ -115,18 +114,6 @@ def is_kept(status: int) -> bool:
 
 def _may_have_key(scope: "Scope") -> bool:
     return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(GUARDED)
-
-
-async def _read(receive: "Receive") -> bytes:
-    """The body; its size is BodyLimit's business."""
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)
 
 
 def _again(body: bytes, receive: "Receive") -> "Receive":

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.door.accepted import RETRY_AFTER, AcceptedEvent, AcceptedEvents, json_response, of_event
+from gateway.door.body import read_body
 from gateway.door.http_events import read_events
 from gateway.door.keys import Needs, Scope, needs
 from gateway.door.problem_kinds import (
@@ -136,9 +137,8 @@ async def publish_events(request: Request) -> Response:
     nothing; with other content it is refused. A batch is accepted as a whole or not at all.
     """
     parts = parts_of(request)
-    delivered = read_events(
-        request.scope["headers"], await request.body(), CATALOGUE, event_max=parts.settings.event_max
-    )
+    body = await read_body(request.receive)
+    delivered = read_events(request.scope["headers"], body, CATALOGUE, event_max=parts.settings.event_max)
     try:
         accepted = await parts.ledger.accept([_completed(one, parts.tracing) for one in delivered.envelopes])
     except IdTaken as taken:

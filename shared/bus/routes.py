@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal, get_args
 
 from shared.errors import SettingsError
@@ -38,6 +39,7 @@ class Routes:
             patterns.extend((pattern.strip(), usable) for pattern in left.split(","))
         return cls(enabled, tuple(patterns))
 
+    @lru_cache(1024)  # noqa: B019 - a process has one of these
     def buses_for(self, type_: str) -> Sequence[BusName]:
         """The buses that the type is published on: the first pattern that fits, else the first bus."""
         for pattern, buses in self.patterns:
