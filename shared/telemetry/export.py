@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from shared.telemetry import names
+from shared.telemetry.job_span import JobSpans, limits_are_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +43,7 @@ def export_from_environment(*, service: str, version: str, instance: str) -> "Ex
     if not _is_wanted():
         return None
     # Imported only here: protobuf and requests take 0.3 s and 20 MB, which who exports nothing need not pay.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - the reason is above
-        OTLPSpanExporter,
-    )
+    from shared.telemetry.job_span_export import JobSpanExporter  # noqa: PLC0415 - the reason is above
 
     resource = Resource.create(
         {
@@ -56,22 +55,30 @@ def export_from_environment(*, service: str, version: str, instance: str) -> "Ex
     )
     # Merged again, since Resource.create prefers what the code says to what the operator says.
     resource = resource.merge(OTELResourceDetector().detect())
-    return Export(OTLPSpanExporter(), resource)
+    exporter = JobSpanExporter()
+    return Export(exporter, resource, takes_job_spans=exporter.takes_job_spans)
 
 
 class Export:
     """A tracer and the thread behind it that sends what it records.
 
     The queue is bounded and the thread retries: a collector out of reach costs spans, never a request.
+    `job_spans` is None where each span has to be the SDK's: the exporter takes no others, or the operator has
+    set limits (OTEL_ATTRIBUTE_*_LIMIT, OTEL_SPAN_*_LIMIT), which the SDK alone keeps.
     """
 
-    def __init__(self, exporter: "SpanExporter", resource: Resource) -> None:
+    def __init__(
+        self, exporter: "SpanExporter", resource: Resource, *, takes_job_spans: bool = False
+    ) -> None:
         _warn_once_a_minute()
         self._exporter = exporter
         # The stop of the service closes it; the SDK's exit hook would wait up to 30 s for a dead collector.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        processor = BatchSpanProcessor(exporter)
+        self._provider.add_span_processor(processor)
         self.tracer: Tracer = self._provider.get_tracer(names.NAMESPACE)
+        own = takes_job_spans and limits_are_default()
+        self.job_spans: JobSpans | None = JobSpans(processor, resource) if own else None
 
     async def close(self, limit: timedelta) -> None:
         """Send what is queued; what is not sent within `limit` is lost. Recording afterwards does nothing."""

@@ -16,13 +16,13 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
     SpanKind,
-    TraceFlags,
     Tracer,
     set_span_in_context,
 )
 
 from shared.telemetry import names
 from shared.telemetry.export import FLUSH_LIMIT, Export, export_from_environment
+from shared.telemetry.job_span import Work, remote_context
 from shared.telemetry.spans import RecordedSpan, Span, traceparent_of
 from shared.telemetry.trace_context import child_of, current_traceparent, is_sampled, new_traceparent, parse
 
@@ -60,6 +60,7 @@ class Tracing:
         self._tracer: Tracer | None = export.tracer if export else None
         # The usual samplers follow their parent, so that its flag tells what the SDK would take 10 µs to say.
         self._follows_parent = isinstance(getattr(self._tracer, "sampler", None), ParentBased)
+        self._job_spans = export.job_spans if export and self._follows_parent else None
 
     @property
     def is_recording(self) -> bool:
@@ -169,28 +170,17 @@ class Tracing:
         tracer = self._tracer_under(creation)
         if tracer is None:
             return Span(creation or new_traceparent())
-        remote = _span_context(creation) if creation else None
+        work = Work(system, destination, group, event_source, event_type, handler)
+        if creation and self._job_spans is not None:
+            return RecordedSpan(self._job_spans.start(creation, work, event_id, job_id, attempt))
+        remote = remote_context(creation) if creation else None
         return RecordedSpan(
             tracer.start_span(
-                f"{names.PROCESS} {destination}",
+                work.span_name,
                 context=_under(remote) if remote else _NO_PARENT,
                 kind=SpanKind.CONSUMER,
                 links=(Link(remote),) if remote else (),
-                attributes={
-                    names.MESSAGING_SYSTEM: system,
-                    names.MESSAGING_OPERATION_NAME: names.PROCESS,
-                    names.MESSAGING_OPERATION_TYPE: names.PROCESS,
-                    names.MESSAGING_DESTINATION_NAME: destination,
-                    names.MESSAGING_CONSUMER_GROUP_NAME: group,
-                    names.MESSAGING_MESSAGE_ID: event_id,
-                    names.CLOUDEVENTS_EVENT_ID: event_id,
-                    names.CLOUDEVENTS_EVENT_SOURCE: event_source,
-                    names.CLOUDEVENTS_EVENT_TYPE: event_type,
-                    names.CLOUDEVENTS_EVENT_SPEC_VERSION: names.CLOUDEVENTS_VERSION,
-                    names.TRUNKLINE_HANDLER: handler,
-                    names.TRUNKLINE_JOB_ID: job_id,
-                    names.TRUNKLINE_JOB_ATTEMPT: attempt,
-                },
+                attributes=work.attributes(event_id, job_id, attempt),
             )
         )
 
@@ -234,25 +224,15 @@ def _links_to(messages: "Sequence[Message]") -> list[Link]:
         creation = parse(traceparent)
         if creation is None:
             continue
-        context = _span_context(creation)
+        context = remote_context(creation)
         if context.trace_flags.sampled:
             links.append(Link(context, {names.MESSAGING_MESSAGE_ID: event_id}))
     return links
 
 
 def _remote(traceparent: str | None) -> Context:
-    return _under(_span_context(traceparent)) if traceparent else _NO_PARENT
+    return _under(remote_context(traceparent)) if traceparent else _NO_PARENT
 
 
 def _under(parent: SpanContext) -> Context:
     return set_span_in_context(NonRecordingSpan(parent), _NO_PARENT)
-
-
-def _span_context(traceparent: str) -> SpanContext:
-    """`traceparent` must have passed `parse`."""
-    return SpanContext(
-        trace_id=int(traceparent[3:35], 16),
-        span_id=int(traceparent[36:52], 16),
-        is_remote=True,
-        trace_flags=TraceFlags(int(traceparent[53:55], 16)),
-    )
