@@ -36,11 +36,11 @@ class Scale:
     jobs: int = 20_000
     preload_limit_s: float = 8.0
     """A contender that enqueues slowly drains what it got in by then: it does not come to the end anyway."""
-    drain_limit_s: float = 2.5
-    enqueue_s: float = 1.0
-    samples: int = 100
+    drain_limit_s: float = 1.5
+    enqueue_s: float = 0.8
+    samples: int = 60
     gap_ms: float = 20.0
-    idle_s: float = 3.0
+    idle_s: float = 2.0
 
     @classmethod
     def quick(cls) -> "Scale":
