@@ -47,6 +47,8 @@ class Attempt:
     channel: str
     in_handler_since: float = 0.0
     """By the monotonic clock, when the handler began to run in this loop; 0 while it does not."""
+    has_place: bool = True
+    """Whether it takes one of the places of its handler's concurrency."""
     is_late: bool = False
     """Whether it was cancelled, once, for running past its time limit."""
     is_abandoned: bool = False

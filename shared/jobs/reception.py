@@ -199,7 +199,8 @@ class Reception:
         event_id = attempt.envelope.id
         self._to_cancel.discard(event_id)
         self._lost.discard(event_id)
-        self._room.give_back(1)
+        if attempt.has_place:
+            self._room.give_back(1)
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours, not of a handler: the message is delivered again after its lease.
             self._log.error("job.runtime_failed", event_id=event_id, exc_info=error)
@@ -214,6 +215,9 @@ class Reception:
             else:
                 await self._give_up(attempt, delivery)
             raise
+        # Its place is free for the next handler, while Redis is told how this one ended.
+        attempt.has_place = False
+        self._room.give_back(1)
         await self._finish(attempt, delivery, ending)
 
     async def _finish(self, attempt: Attempt, delivery: Delivery, ending: Ending | None) -> None:
