@@ -37,10 +37,10 @@ class Scale:
     preload_limit_s: float = 8.0
     """A contender that enqueues slowly drains what it got in by then: it does not come to the end anyway."""
     drain_limit_s: float = 1.5
-    enqueue_s: float = 0.8
-    samples: int = 60
+    enqueue_s: float = 0.6
+    samples: int = 40
     gap_ms: float = 20.0
-    idle_s: float = 2.0
+    idle_s: float = 1.0
 
     @classmethod
     def quick(cls) -> "Scale":

@@ -14,5 +14,5 @@ app = FastAPI(openapi_url=None)
 @app.post("/v1/events", status_code=202)
 async def take(parcel: Parcel) -> Accepted:
     """One job."""
-    job = contender.queue.enqueue(f"{contender.NAME}.noop", **parcel.model_dump())
+    job = contender.queue.enqueue(f"{contender.MODULE}.noop", **parcel.model_dump())
     return Accepted(id=job.id)

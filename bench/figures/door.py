@@ -62,7 +62,7 @@ class _Door:
 
 async def measure(*, rounds: int, quick: bool, say: Callable[[str], None]) -> list[Measurement]:
     """`door` in requests/s, `door_p99` of the answers in ms; `door_start_p50` and `door_start_p99` in ms."""
-    size = _Size(seconds=0.7, samples=20) if quick else _Size(seconds=2.5, samples=60)
+    size = _Size(seconds=0.7, samples=20) if quick else _Size(seconds=2.0, samples=40)
     found: list[Measurement] = []
     peers = await _peers(say)
     async with AsyncExitStack() as stack:

@@ -18,7 +18,11 @@ def steps(run: Run) -> list[Step]:
     """One process for each variant, two for the plain one; once more on one core where that suits it."""
     drains = [_Drain(run, entrant, variant) for entrant in run.entrants for variant in entrant.variants]
     if run.placement == "free":
-        drains += [replace(drain, on_one_core=True) for drain in drains if drain.entrant.one_core]
+        drains += [
+            replace(drain, on_one_core=True)
+            for drain in drains
+            if drain.entrant.one_core and not drain.variant
+        ]
     drains += [_Drain(run, entrant, processes=2) for entrant in run.entrants]
     return [Step("drain", f"{drain.entrant.title}, {drain.label}", drain.take) for drain in drains]
 

@@ -25,8 +25,6 @@ PLAIN = "plain"
 _LIMIT = timedelta(seconds=60)
 _RECORDED_LIMIT_S = 60.0
 _START_LIMIT = timedelta(seconds=30)
-# The SDK's queue holds 2,048 spans by default, and drops what comes when it is full.
-_ROOM_FOR_ALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "100000"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,6 @@ class _Guarantee:
     durable: bool = False
     traced: float | None = None
     """The share of jobs that are traced; None without an exporter."""
-    spans_room: bool = False
     history: bool = False
 
 
@@ -48,9 +45,6 @@ _GUARANTEES = (
     ),
     _Guarantee(name="tracing 10 %", note="OTLP, one job in ten", traced=0.1),
     _Guarantee(name="tracing 100 %", note="OTLP, each job, the SDK's default queue", traced=1.0),
-    _Guarantee(
-        name="tracing 100 %, all kept", note="OTLP, each job, a queue for all", traced=1.0, spans_room=True
-    ),
     _Guarantee(
         name="history", note="the gateway writes each job's history to Postgres meanwhile", history=True
     ),
@@ -101,7 +95,6 @@ async def _drain(guarantee: _Guarantee, jobs: int, postgres: PostgresServer) -> 
             variables = {
                 "OTEL_SDK_DISABLED": "false",
                 "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink}",
-                **(_ROOM_FOR_ALL if guarantee.spans_room else {}),
             }
         if guarantee.history:
             await emptied(postgres)

@@ -10,9 +10,11 @@ from bench.result import Measurement, percentile
 from bench.run import Run, measured
 from bench.stage import stage
 
+_VARIANTS = ("", "tuned")
+
 
 def steps(run: Run) -> list[Step]:
-    """One step for each variant of each entrant."""
+    """One step for each entrant as it is by default, one more where it is tuned for it."""
     return [
         Step(
             "pickup",
@@ -21,6 +23,7 @@ def steps(run: Run) -> list[Step]:
         )
         for entrant in run.entrants
         for variant in entrant.variants
+        if variant in _VARIANTS
     ]
 
 
