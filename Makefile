@@ -60,5 +60,5 @@ compose-test: setup ## the system in containers, tried and faulted; needs a Dock
 docs: setup ## write the generated pages: events, settings
 	$(BIN)/python -m docs.generate
 
-bench: setup ## measure beside other task queues, write docs/performance.md; 25 minutes
+bench: setup ## measure beside other task queues, write docs/performance.md; half an hour
 	$(BIN)/python -m bench --page docs/performance.md
