@@ -90,6 +90,17 @@ async def test_a_connection_that_owes_a_reply_and_is_silent_is_given_up(
         assert await redis.line("PING") == b"PONG"
 
 
+async def test_silence_counts_from_when_a_reply_is_owed_not_from_the_reply_before(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "_SILENCE_S", 1.0)
+    async with client(redis_url) as redis:
+        await redis.line("PING")
+        await asyncio.sleep(0.8)  # at rest: nothing is owed
+
+        assert await redis.line("BLPOP", "nothing-here", 0.6) is None
+
+
 async def test_who_comes_while_redis_is_away_learns_it_and_is_served_when_it_is_back(tmp_path: Path) -> None:
     async with RedisServer(tmp_path / "redis", durable=False) as server, client(server.url) as redis:
         await server.stop()

@@ -104,9 +104,10 @@ class _Replies(asyncio.Protocol):
     def to(self, words: tuple[Word, ...]) -> "asyncio.Future[Any]":
         """The reply to this command."""
         reply: asyncio.Future[Any] = self._loop.create_future()
+        if not self._waiting:
+            self._heard_at = time.monotonic()  # silence before a reply was owed does not count
         self._waiting.append(reply)
         if self._watch is None:
-            self._heard_at = time.monotonic()
             self._watch = self._loop.call_later(_SILENCE_S, self._look)
         self._transport.write(_pack(words))
         return reply
