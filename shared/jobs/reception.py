@@ -130,6 +130,11 @@ class Reception:
             batch, later = deliveries[:free], deliveries[free:]
             try:
                 held = await self._take_on(batch)
+            except Exception:
+                # A fault of ours: the messages are delivered again after their lease.
+                for delivery in deliveries:
+                    delivery.intake.forget(delivery)
+                raise
             finally:
                 self._room.give_back(len(batch))
             deliveries = [*(delivery for delivery, _ in held), *later]

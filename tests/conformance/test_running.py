@@ -1,9 +1,13 @@
 """Starting, running side by side and stopping, the same on Redis Streams and on JetStream."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
-from shared.jobs import Handlers, Job, Retry
+from shared.bus import Delivery
+from shared.jobs import Handler, Handlers, Job, Retry
+from shared.jobs.store import JobStore, Verdict
+from shared.service import Service
 from shared.testing import settle
 from tests.conformance.conftest import Answered, Asked, Lab, MakeLab, all_of
 
@@ -181,3 +185,26 @@ async def test_a_process_that_lost_a_job_and_got_it_again_ends_the_later_attempt
 
     assert (job.attempt, job.attempts) == (2, [])
     assert job.to_api()["result"] == "9 by attempt 2"
+
+
+async def test_a_fault_of_ours_in_a_claim_leaves_the_messages_to_be_delivered_again(lab: Lab) -> None:
+    handlers, faults = Handlers("lab"), [RuntimeError("a fault of ours")]
+
+    @handlers.on(Asked)
+    async def answer(event: Asked) -> int:
+        return event.n
+
+    class Stumbling(JobStore):
+        async def claim(self, handler: Handler, deliveries: Sequence[Delivery]) -> list[Verdict]:
+            if faults:
+                raise faults.pop()
+            return await super().claim(handler, deliveries)
+
+    service = Service("lab", handlers, lab.settings, store=Stumbling)
+    await service.start()
+    try:
+        published = await lab.publish(Asked(n=1), Asked(n=2))
+        await all_of(lab, "succeeded", "lab.answer", published)
+        assert not faults
+    finally:
+        await service.stop()
