@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -12,6 +11,7 @@ from uuid_utils import uuid7
 from shared.clock import from_rfc3339, rfc3339
 from shared.contracts.event import Event, WrittenEvent
 from shared.errors import EnvelopeError, Problem
+from shared.remembered import remembered
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -157,12 +157,12 @@ def _faults(attributes: Mapping[str, str]) -> list[Problem]:
 
 
 # Every message has the same few names and types: each is looked at once.
-@lru_cache(1024)
+@remembered
 def _is_name(name: str) -> bool:
     return name.isascii() and name.isalnum() and name == name.lower()
 
 
-@lru_cache(1024)
+@remembered
 def _is_type(type_: str) -> bool:
     return _TYPE.fullmatch(type_) is not None
 

@@ -7,11 +7,11 @@ what is missing is filled from the stream's name and the entry's id.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from shared.clock import rfc3339
 from shared.contracts import STRUCTURED_TYPE, Envelope, decode_structured, envelope
 from shared.errors import EnvelopeError, Problem
+from shared.remembered import remembered
 
 PREFIX = "events:"
 
@@ -76,7 +76,7 @@ def _attributes(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 # Every entry has the same few fields: each is looked at once.
-@lru_cache(1024)
+@remembered
 def _attribute(field: bytes) -> str | None:
     return field[3:].decode().lower() if field.startswith(b"ce-") else _ATTRIBUTE_OF.get(field)
 
