@@ -1,0 +1,58 @@
+"""The client of the REST API, against the gateway itself: what comes back, and what is raised."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx import AsyncClient
+
+from shared.api import GatewayApi, Refusal, Unreachable, path_of
+
+ADA = {"name": "Ada", "email": "ada@example.com"}
+
+
+@pytest.fixture
+async def api(client: AsyncClient) -> AsyncIterator[GatewayApi]:
+    async with GatewayApi(str(client.base_url), "all-of-it") as api:
+        yield api
+
+
+async def test_json_goes_out_and_comes_back(api: GatewayApi) -> None:
+    made = await api.post("/v1/users", ADA)
+
+    shown = await api.get(path_of("users", made.body["id"]))
+
+    assert made.status == 201
+    assert made.headers["location"] == path_of("users", made.body["id"])
+    assert shown["email"] == ADA["email"]
+
+
+async def test_a_refusal_says_what_the_gateway_said(api: GatewayApi) -> None:
+    await api.post("/v1/users", ADA)
+
+    with pytest.raises(Refusal) as refused:
+        await api.post("/v1/users", ADA)
+
+    assert refused.value.status == 409
+    assert refused.value.detail in str(refused.value)
+    assert refused.value.problem["type"]
+
+
+async def test_another_key_has_other_rights(api: GatewayApi) -> None:
+    reader = api.with_key("only-read")
+
+    assert (await reader.get("/v1/jobs", {"limit": 1, "state": None}))["items"] == []
+    with pytest.raises(Refusal, match="403"):
+        await reader.post(path_of("jobs", "a.b:c", "cancel"))
+
+
+async def test_ids_that_look_like_paths_stay_one_part_of_the_path(api: GatewayApi) -> None:
+    with pytest.raises(Refusal) as refused:
+        await api.get(path_of("jobs", "email.send:a/../b?c"))
+
+    assert refused.value.status == 404
+
+
+async def test_nobody_there_is_told_in_one_line() -> None:
+    async with GatewayApi("http://127.0.0.1:1") as api:
+        with pytest.raises(Unreachable, match="no answer from the gateway at http://127.0.0.1:1"):
+            await api.get("/v1/jobs")
