@@ -8,7 +8,7 @@ import uvloop
 
 from monitor.app import CannotListen, Monitor
 from monitor.settings import Settings
-from monitor.span_file import FileInUse
+from monitor.traces.span_file import FileInUse
 from shared.errors import SettingsError
 from shared.telemetry import configure_logging
 

@@ -11,19 +11,19 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.collector import Collector
-from monitor.forwarding import Forwarder
+from monitor.door.keys import ApiKeys
+from monitor.door.sessions import Guard, Login, Sessions
+from monitor.drawing.render import FOLDER, Renderer
 from monitor.health import Health
-from monitor.jaeger import EXCEPTION_HANDLERS, JaegerApi
-from monitor.jobs import working
-from monitor.keys import ApiKeys
 from monitor.metrics import MonitorMetrics
-from monitor.pages import Pages
-from monitor.reader import TraceReader
-from monitor.render import FOLDER, Renderer
-from monitor.sessions import Guard, Login, Sessions
+from monitor.own_jobs import working
 from monitor.settings import Settings
-from monitor.spans import SpanStore
+from monitor.traces.collector import Collector
+from monitor.traces.forwarding import Forwarder
+from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
+from monitor.traces.pages import Pages
+from monitor.traces.reader import TraceReader
+from monitor.traces.spans import SpanStore
 from shared import VERSION
 from shared.telemetry import Metrics
 

@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from monitor.metrics import MonitorMetrics
-from monitor.spans import SpanStore
+from monitor.traces.spans import SpanStore
 from shared.telemetry import Metrics
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from monitor.keys import ApiKeys
+from monitor.door.keys import ApiKeys
 from shared.settings import Duration
 from shared.settings import Settings as SharedSettings
 

@@ -13,8 +13,8 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.trace import Link, SpanKind, StatusCode, format_span_id, format_trace_id
 
-from monitor import spans as spans_module
-from monitor.span_writer import SpanWriter
+from monitor.traces import spans as spans_module
+from monitor.traces.span_writer import SpanWriter
 from tests.monitor.bodies import Made, otlp, trace_id
 from tests.monitor.running import Running, Sender, running, until
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import forwarding
+from monitor.traces import forwarding
 from tests.monitor.bodies import Made, otlp, trace_id
 from tests.monitor.running import Running, free_port, running, until
 

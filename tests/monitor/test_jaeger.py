@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import QueryParams
 
-from monitor.jaeger_query import LIMIT_MAX, trace_query
+from monitor.traces.jaeger_query import LIMIT_MAX, trace_query
 from tests.monitor.bodies import NOW_US, Made, otlp, trace_id
 from tests.monitor.running import Running
 

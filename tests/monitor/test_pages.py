@@ -2,7 +2,7 @@
 
 import re
 
-from monitor.render import ago, instant, took
+from monitor.drawing.render import ago, instant, took
 from tests.monitor.bodies import NOW_US, Made, otlp, trace_id
 from tests.monitor.running import Running
 

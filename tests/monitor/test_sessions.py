@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.sessions import COOKIE, Sessions
+from monitor.door.sessions import COOKIE, Sessions
 from tests.monitor.bodies import Made, otlp
 from tests.monitor.running import Running, running
 

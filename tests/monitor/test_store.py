@@ -10,9 +10,9 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from monitor import span_writer
-from monitor.span import Span, spans_of
-from monitor.span_writer import SpanWriter
+from monitor.traces import span_writer
+from monitor.traces.span import Span, spans_of
+from monitor.traces.span_writer import SpanWriter
 from tests.monitor.bodies import Made, otlp, trace_id
 from tests.monitor.running import free_port, process, running, start_and_fail
 
@@ -116,7 +116,7 @@ def test_traces_that_were_silent_for_the_retention_time_are_deleted(
 
 
 def test_deleting_is_done_in_bounded_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.span_writer.EVICTED_A_TURN", 10)
+    monkeypatch.setattr("monitor.traces.span_writer.EVICTED_A_TURN", 10)
     writer = SpanWriter(tmp_path / "traces.sqlite", spans_max=100, retention=timedelta(hours=1))
     writer.open()
     writer.turn(_spans(*(Made(trace=number, span=1) for number in range(1, 126))))

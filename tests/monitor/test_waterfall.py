@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from monitor.span import spans_of
-from monitor.waterfall import Row, waterfall
+from monitor.traces.span import spans_of
+from monitor.traces.waterfall import Row, waterfall
 from tests.monitor.bodies import Made, otlp
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent.parent
 
 _HEADERS = {
     # No script and no inline style runs on any page; the drawings are SVG attributes.

@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.jaeger import failure
-from monitor.keys import ApiKeys, may_read
-from monitor.render import Renderer
+from monitor.door.keys import ApiKeys, may_read
+from monitor.drawing.render import Renderer
+from monitor.traces.jaeger import failure
 
 COOKIE = "trunkline_monitor"
 _SESSION_S = 12 * 3600

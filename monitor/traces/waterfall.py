@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from monitor.span import Span
+from monitor.traces.span import Span
 
 ROWS_MAX = 1_000
 """The most spans that are drawn; the whole trace is in the query API."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from monitor.span import Resource, Span, Tag
+from monitor.traces.span import Resource, Span, Tag
 
 Document = dict[str, Any]
 

@@ -8,12 +8,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from monitor import otlp
-from monitor.forwarding import Body, Forwarder
 from monitor.metrics import MonitorMetrics
-from monitor.otlp import BadBody, BodyTooLarge, Encoding
-from monitor.span import Received, spans_of
-from monitor.spans import QueueFull, SpanStore, StoreFailed
+from monitor.traces import otlp
+from monitor.traces.forwarding import Body, Forwarder
+from monitor.traces.otlp import BadBody, BodyTooLarge, Encoding
+from monitor.traces.span import Received, spans_of
+from monitor.traces.spans import QueueFull, SpanStore, StoreFailed
 
 _RETRY_AFTER_S = 1
 _DECODED_AT_ONCE = 2

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitor.span import Span
+from monitor.traces.span import Span
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from monitor.jaeger_query import BadQuery, TraceQuery, dependency_window, parse_trace_id, trace_query
-from monitor.jaeger_trace import trace_document
-from monitor.reader import ReadFailed, TraceReader
+from monitor.traces.jaeger_query import BadQuery, TraceQuery, dependency_window, parse_trace_id, trace_query
+from monitor.traces.jaeger_trace import trace_document
+from monitor.traces.reader import ReadFailed, TraceReader
 
 Error = dict[str, Any]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.span import Resource, Span
-from monitor.span_file import open_for_writing
+from monitor.traces.span import Resource, Span
+from monitor.traces.span_file import open_for_writing
 
 EVICTED_A_TURN = 5_000
 """Deleting this many spans takes about 50 ms, for which new ones wait."""

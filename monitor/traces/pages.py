@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from monitor.jaeger_query import BadQuery, parse_trace_id
-from monitor.reader import ReadFailed, TraceReader
-from monitor.render import Renderer
-from monitor.search import Cursor
-from monitor.waterfall import waterfall
+from monitor.drawing.render import Renderer
+from monitor.traces.jaeger_query import BadQuery, parse_trace_id
+from monitor.traces.reader import ReadFailed, TraceReader
+from monitor.traces.search import Cursor
+from monitor.traces.waterfall import waterfall
 
 _ON_A_PAGE = 50
 

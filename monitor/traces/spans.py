@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from monitor.metrics import MonitorMetrics
-from monitor.span import Span
-from monitor.span_file import FolderLock, is_damage
-from monitor.span_writer import SpanWriter, Turn
+from monitor.traces.span import Span
+from monitor.traces.span_file import FolderLock, is_damage
+from monitor.traces.span_writer import SpanWriter, Turn
 
 P = ParamSpec("P")
 R = TypeVar("R")

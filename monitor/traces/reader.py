@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from monitor import questions
-from monitor.search import Cursor, Dependency, Found, Operation, Search, TraceSummary
-from monitor.span import Span
-from monitor.span_file import open_for_reading
+from monitor.traces import questions
+from monitor.traces.search import Cursor, Dependency, Found, Operation, Search, TraceSummary
+from monitor.traces.span import Span
+from monitor.traces.span_file import open_for_reading
 
 R = TypeVar("R")
 

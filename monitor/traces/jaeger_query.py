@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 from starlette.datastructures import QueryParams
 
-from monitor.search import Search
+from monitor.traces.search import Search
 
 LIMIT_MAX = 1_500
 """The most traces in one answer, as in Jaeger's own UI."""

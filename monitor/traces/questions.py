@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.search import Cursor, Dependency, Found, Operation, Search, TraceSummary
-from monitor.span import UNKNOWN_SERVICE, Details, Resource, Span, Tag
+from monitor.traces.search import Cursor, Dependency, Found, Operation, Search, TraceSummary
+from monitor.traces.span import UNKNOWN_SERVICE, Details, Resource, Span, Tag
 
 FOUND_SPANS_MAX = 50_000
 """The most spans in one answer to find(): about 50 MB as JSON."""

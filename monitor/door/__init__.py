@@ -1,0 +1,1 @@
+"""Who may look: keys, sessions, tokens of forms."""

@@ -1,0 +1,1 @@
+"""What is shown: one file a page, from the API to the values of its template."""
