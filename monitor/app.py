@@ -7,21 +7,15 @@ from collections.abc import Generator
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.door.keys import ApiKeys
-from monitor.door.sessions import Guard, Login, Sessions
-from monitor.drawing.render import FOLDER, Renderer
 from monitor.health import Health
 from monitor.metrics import MonitorMetrics
 from monitor.own_jobs import working
 from monitor.settings import Settings
+from monitor.site import Site, opened
 from monitor.traces.collector import Collector
 from monitor.traces.forwarding import Forwarder
-from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
-from monitor.traces.pages import Pages
 from monitor.traces.reader import TraceReader
 from monitor.traces.spans import SpanStore
 from shared import VERSION
@@ -54,6 +48,8 @@ class Monitor:
         self._forwarder = Forwarder(settings.otlp_forward_url, self._metrics)
         self._sockets: list[socket.socket] = []
         self._server: uvicorn.Server | None = None
+        self._site: Site | None = None
+        self._open = contextlib.AsyncExitStack()
         self.port = 0
         self.otlp_port = 0
 
@@ -67,9 +63,15 @@ class Monitor:
         self.port, self.otlp_port = (bound.getsockname()[1] for bound in self._sockets)
         await self._store.start()
         await self._forwarder.start()
+        health = Health(self._store, self._metrics, self._job_metrics)
+        reader = TraceReader(self._store.path)
+        self._site = await self._open.enter_async_context(
+            opened(settings, reader, health, otlp_port=self.otlp_port)
+        )
+        collector = Starlette(routes=Collector(self._store, self._forwarder, self._metrics).routes())
         self._server = _Server(
             uvicorn.Config(
-                self._application(),
+                _ByPort(collector, self.otlp_port, self._site.app),
                 http="httptools",
                 ws="none",
                 lifespan="off",
@@ -94,32 +96,17 @@ class Monitor:
             async with working(self._settings, self._job_metrics):
                 await self._server.serve(sockets=self._sockets)
         finally:
+            await self._open.aclose()
             await self._forwarder.stop()
             await self._store.stop()
         log.info("monitor.stopped")
 
     def stop(self) -> None:
         """Make run() return soon; calling it twice is harmless."""
+        if self._site is not None:
+            self._site.stop()
         if self._server is not None:
             self._server.should_exit = True
-
-    def _application(self) -> ASGIApp:
-        keys = ApiKeys.parse(self._settings.api_keys.get_secret_value())
-        sessions = Sessions()
-        traces = TraceReader(self._store.path)
-        renderer = Renderer()
-        collector = Starlette(routes=Collector(self._store, self._forwarder, self._metrics).routes())
-        reading = Starlette(
-            routes=[
-                *Pages(traces, renderer, otlp_port=self.otlp_port).routes(),
-                *JaegerApi(traces).routes(),
-                *Login(keys, sessions, renderer).routes(),
-                *Health(self._store, self._metrics, self._job_metrics).routes(),
-                Mount("/static", StaticFiles(directory=FOLDER / "static")),
-            ],
-            exception_handlers=EXCEPTION_HANDLERS,
-        )
-        return _ByPort(collector, self.otlp_port, Guard(reading, keys=keys, sessions=sessions))
 
 
 class _Server(uvicorn.Server):

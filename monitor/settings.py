@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from monitor.door.keys import ApiKeys
-from shared.settings import Duration
+from shared.settings import Duration, Secret
 from shared.settings import Settings as SharedSettings
 
 
@@ -40,13 +40,21 @@ class Settings(SharedSettings):
     monitor_data: Path = Path(".trunkline/monitor")
     """The folder of traces.sqlite; made when it is missing, and used by one monitor at a time."""
     gateway_url: str | None = None
-    """Where the gateway is, `http://host:port`: health checks, which need REDIS_URL, ask its /readyz."""
+    """Where the gateway is, `http://host:port`: what the pages show and order. Unset: only traces."""
+    monitor_secret: Secret = Secret("")
+    """Seals the cookies of sessions; the same for all replicas. Unset: one that is made, in MONITOR_DATA."""
+    monitor_mail: Path | None = None
+    """The Maildir of an inbox that takes every mail of a local system; unset, there is no page of mails."""
+    jaeger_url: Annotated[str, AfterValidator(_collector)] = ""
+    """A Jaeger to read traces from, by its query API: `http://jaeger:16686`. Unset: what was sent here."""
+    trace_ui_url: str = ""
+    """Where people look at traces, with `{trace_id}` in it; unset, the monitor's own pages."""
     trace_spans_max: int = Field(default=500_000, ge=1)
     """How many spans are kept (a span takes about 0.5 kB on disk); whole traces go, the oldest first."""
     trace_retention: Duration = timedelta(hours=24)
     """How long a trace is kept after its last span came in."""
     api_keys: Annotated[SecretStr, AfterValidator(_readable_keys)] = SecretStr("")
-    """Who may read: `<key>=<scope>+<scope>`, comma-separated; unset, everybody who reaches PORT may."""
+    """Who may look, `<key>=<scope>+<scope>`, also while the gateway is away; it knows all other keys."""
 
     @model_validator(mode="after")
     def _two_ports(self) -> "Settings":

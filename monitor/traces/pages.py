@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from monitor.drawing.render import Renderer
+from monitor.door.guard import session_of
+from monitor.drawing.layout import Layout
 from monitor.traces.jaeger_query import BadQuery, parse_trace_id
 from monitor.traces.reader import ReadFailed, TraceReader
 from monitor.traces.search import Cursor
@@ -18,15 +19,14 @@ _ON_A_PAGE = 50
 class Pages:
     """The pages of the traces."""
 
-    def __init__(self, traces: TraceReader, renderer: Renderer, *, otlp_port: int) -> None:
+    def __init__(self, traces: TraceReader, layout: Layout, *, otlp_port: int) -> None:
         self._traces = traces
-        self._render = renderer
+        self._layout = layout
         self._otlp_port = otlp_port
 
     def routes(self) -> list[Route]:
-        """The pages; `/` is the list until the monitor has more to show."""
+        """The list and one trace."""
         return [
-            Route("/", self.recent),
             Route("/traces", self.recent),
             Route("/traces/{trace_id}", self.trace),
         ]
@@ -37,14 +37,17 @@ class Pages:
         try:
             after = _cursor(request.query_params.get("after", ""))
         except BadQuery as bad:
-            return self._notice(400, "This page cannot be shown", str(bad))
+            return self._notice(request, 400, "This page cannot be shown", str(bad))
         try:
             services = await self._traces.services()
             traces, older = await self._traces.recent(service=service, after=after, limit=_ON_A_PAGE)
         except ReadFailed as failed:
-            return self._notice(503, "The traces cannot be read now", str(failed))
-        return self._render(
+            return self._notice(request, 503, "The traces cannot be read now", str(failed))
+        return self._layout.document(
+            session_of(request),
             "traces.html",
+            place="/traces",
+            title="Traces",
             traces=traces,
             services=services,
             service=service,
@@ -60,20 +63,29 @@ class Pages:
             trace_id = parse_trace_id(request.path_params["trace_id"])
             spans = await self._traces.trace(trace_id)
         except BadQuery:
-            return self._notice(400, "This is no trace id", "A trace id is 32 hexadecimal digits.")
+            return self._notice(request, 400, "This is no trace id", "A trace id is 32 hexadecimal digits.")
         except ReadFailed as failed:
-            return self._notice(503, "The trace cannot be read now", str(failed))
+            return self._notice(request, 503, "The trace cannot be read now", str(failed))
         if not spans:
             return self._notice(
+                request,
                 404,
                 "This trace is not here",
                 f"No span of {trace_id.hex()} is stored. It was too old and is deleted, was not sampled, "
                 "or its services send their spans elsewhere or have not sent them yet: reload in a moment.",
             )
-        return self._render("trace.html", trace_id=trace_id.hex(), drawing=waterfall(spans))
+        drawing = waterfall(spans)
+        return self._layout.document(
+            session_of(request),
+            "trace.html",
+            place="/traces",
+            title=drawing.rows[0].span.operation or "Trace",
+            trace_id=trace_id.hex(),
+            drawing=drawing,
+        )
 
-    def _notice(self, status: int, title: str, text: str) -> Response:
-        return self._render("notice.html", status=status, title=title, text=text)
+    def _notice(self, request: Request, status: int, title: str, text: str) -> Response:
+        return self._layout.notice(session_of(request), status, title, text)
 
 
 def _cursor(text: str) -> Cursor | None:
