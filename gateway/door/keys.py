@@ -40,12 +40,23 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key as we know it: its SHA-256 and what it may do."""
+class Source(StrEnum):
+    """Where a key comes from; `off` is everybody's, with API_AUTH=off."""
 
+    SETTING = "setting"
+    STORED = "stored"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key as we know it: its SHA-256, what it may do, and what it is called."""
+
+    id: str
+    name: str
     digest: bytes
     scopes: frozenset[Scope]
+    source: Source
 
     def may(self, scope: Scope) -> bool:
         """Whether the key has the scope, by itself or as admin."""
@@ -55,7 +66,9 @@ class Key:
         return f"Key({'+'.join(sorted(self.scopes))})"
 
 
-EVERYBODY: Final = Key(b"", frozenset({Scope.ADMIN}))
+EVERYBODY: Final = Key(
+    id="everybody", name="everybody", digest=b"", scopes=frozenset({Scope.ADMIN}), source=Source.OFF
+)
 """Who calls when API_AUTH=off."""
 
 
@@ -95,9 +108,9 @@ class ApiKeys:
 
 
 class Needs(SecurityBase):
-    """The dependency of a route under /v1: lets in who has the scope."""
+    """The dependency of a route under /v1: lets in who has the scope; None is any key that is known."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope | None) -> None:
         self.scope = scope
         self.scheme_name = "ApiKey"
         self.model = HTTPBearer(description="An API key with the scope that the route needs.")
@@ -105,7 +118,7 @@ class Needs(SecurityBase):
     async def __call__(self, request: Request) -> Key:
         """The caller's key; 403 names the scope that it lacks."""
         key = cast("Key", request.scope[_KEY])
-        if not key.may(self.scope):
+        if self.scope is not None and not key.may(self.scope):
             raise Refused(
                 WRONG_SCOPE,
                 f"this needs the scope {self.scope}",
@@ -165,10 +178,15 @@ def _key(number: int, entry: str) -> Key:
         raise ValueError(f"entry {number} has an unknown scope; there are {known}") from None
     given = _DIGEST.fullmatch(secret)
     if given:
-        return Key(bytes.fromhex(given[1]), scopes)
+        return _of_setting(bytes.fromhex(given[1]), scopes)
     if secret.startswith("sha256:"):
         raise ValueError(f"entry {number} has a sha256 that is not 64 hexadecimal digits")
-    return Key(sha256(secret.encode()).digest(), scopes)
+    return _of_setting(sha256(secret.encode()).digest(), scopes)
+
+
+def _of_setting(digest: bytes, scopes: frozenset[Scope]) -> Key:
+    name = f"sha256:{digest.hex()[:12]}"
+    return Key(id=name, name=name, digest=digest, scopes=scopes, source=Source.SETTING)
 
 
 def _identified(keys: ApiKeys, scope: "AsgiScope") -> Key:

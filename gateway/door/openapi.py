@@ -52,6 +52,7 @@ TAGS: Final = [
     {"name": "dead", "description": "Jobs that ended without success, and their replay."},
     {"name": "handlers", "description": "Who works on what, and how far behind it is."},
     {"name": "schedules", "description": "Events at times to come, and what became of those that were due."},
+    {"name": "keys", "description": "Who may do what; whoever asks, and all others."},
     {"name": "health", "description": "For orchestrators; open without a key."},
     {"name": "problems", "description": "What each kind of error means."},
 ]
