@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Row, select, text, union
+from sqlalchemy import Column, Row, select, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.history.history_table import JOBS
-from gateway.history.job_filter import Cursor, Filter, conditions, is_after, is_state, places_of
+from gateway.history.job_filter import Cursor, Filter, conditions, is_after, is_state
+from gateway.history.looks import PLAN_FOR_THESE_VALUES, looks_for
 from shared.clock import rfc3339
 from shared.jobs import State
 
@@ -19,9 +20,6 @@ _ONLY_DEAD: Final = frozenset({"event", "raw", "channel"})
 _NEVER_SHOWN: Final = frozenset({"position", "error_type", "failure"})
 _SHOWN_DEAD: Final = [column for column in JOBS.columns if column.name not in _NEVER_SHOWN]
 _SHOWN: Final = [column for column in _SHOWN_DEAD if column.name not in _ONLY_DEAD]
-
-# A plan that is made for any text does not know whether an index or the newest jobs find it sooner.
-_PLAN_FOR_THIS_TEXT: Final = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 class Page(NamedTuple):
@@ -57,8 +55,7 @@ class History:
 
         A search by text also finds the jobs of the handlers in `named`.
         """
-        also = [JOBS.c.handler == handler for handler in named]
-        rows = await self._newest(_SHOWN, wanted, JOBS.c.queued_at, after=after, limit=limit, also=also)
+        rows = await self._newest(_SHOWN, wanted, JOBS.c.queued_at, after=after, limit=limit, named=named)
         return _page([_job(row) for row in rows], [row.queued_at for row in rows], limit)
 
     async def dead_letter(self, job_id: str) -> dict[str, Any] | None:
@@ -83,7 +80,7 @@ class History:
         *,
         after: Cursor | None,
         limit: int,
-        also: Sequence[ColumnElement[bool]] = (),
+        named: Sequence[str] = (),
     ) -> Sequence[Row[Any]]:
         """One row more than the page holds, newest by `at` first."""
         newest_first = (at.desc(), JOBS.c.id.desc())
@@ -91,18 +88,13 @@ class History:
         if after is not None:
             filters.append(is_after(after, at=at, newest_first=True))
         query = select(*columns).order_by(*newest_first).limit(limit + 1)
-        if wanted.text is None:
+        looks = looks_for(wanted, filters, named=named, newest_first=newest_first, most=limit + 1)
+        if not looks:
             return await self._rows(query.where(*filters))
         # One ordered look for each place, not one look with OR: Postgres would go through all jobs for that.
-        places = union(
-            *(
-                select(JOBS.c.id).where(*filters, place).order_by(*newest_first).limit(limit + 1)
-                for place in (*places_of(wanted.text), *also)
-            )
-        )
         async with self._engine.begin() as connection:
-            await connection.execute(_PLAN_FOR_THIS_TEXT)
-            return (await connection.execute(query.where(JOBS.c.id.in_(places)))).all()
+            await connection.execute(PLAN_FOR_THESE_VALUES)
+            return (await connection.execute(query.where(JOBS.c.id.in_(union(*looks))))).all()
 
     async def _rows(self, query: Any) -> Sequence[Row[Any]]:
         async with self._engine.connect() as connection:

@@ -57,6 +57,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     handler: str | None = None
     service: str | None = None
     event_id: UUID | None = None
+    worker: str | None = None
+    """The worker that has the job, or that had it last."""
     reason: str | None = None
     error: str | None = None
     """The type of the last failed attempt's error."""
@@ -71,6 +73,7 @@ _EQUAL: Final = {
     "handler": JOBS.c.handler,
     "service": JOBS.c.service,
     "event_id": JOBS.c.event_id,
+    "worker": JOBS.c.worker,
     "reason": JOBS.c.reason,
     "error": JOBS.c.error_type,
 }

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.door.problems import unavailable
+from gateway.history.counts import count_by_state
 from gateway.history.history import History, Page
 from gateway.history.job_filter import Cursor, Filter
 from gateway.history.unclaimed import Unclaimed, is_named, queued
@@ -114,6 +115,12 @@ class Jobs:
             return Page(found, None)
         last = found[limit - 1]
         return Page(found[:limit], Cursor(from_rfc3339(last["queued_at"]), last["id"]))
+
+    async def counts(self, wanted: Filter) -> dict[str, int]:
+        """How many jobs there are in each state, as `page` would list them; no count passes counts.CAP."""
+        handlers = list((await self.handlers.all()).values())
+        async with self._engine.begin() as connection:
+            return await count_by_state(connection, wanted, handlers)
 
     async def caused_by(self, event_id: str) -> list[dict[str, str]]:
         """`id` and `type` of the events that the jobs of this event caused."""

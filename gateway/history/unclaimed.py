@@ -5,11 +5,10 @@ Nobody writes such a job down: it follows from the event, which is in the ledger
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
+    Select,
     Text,
     and_,
     bindparam,
@@ -44,11 +43,10 @@ class Unclaimed:
         self, wanted: Filter, handlers: Sequence[HandlerRecord], *, after: Cursor | None, limit: int
     ) -> list[dict[str, Any]]:
         """At most `limit` of the unclaimed jobs of these handlers that pass the filter, newest first."""
-        event_id = wanted.event_id or uuid_of((wanted.text or "").rpartition(":")[2])
-        by_name = {handler.name: handler for handler in handlers if _is_sought(wanted, handler)}
-        if not by_name or not _could_be_unclaimed(wanted):
+        by_name = {handler.name: handler for handler in _sought(wanted, handlers)}
+        if not by_name:
             return []
-        query = _query(wanted, event_id, list(by_name.values()), after, limit)
+        query = _newest(wanted, list(by_name.values()), after, limit)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).all()
         return [
@@ -61,6 +59,17 @@ class Unclaimed:
             )
             for row in rows
         ]
+
+
+def some_unclaimed(
+    wanted: Filter, handlers: Sequence[HandlerRecord], *, most: int
+) -> Select[*tuple[Any, ...]] | None:
+    """The query for at most so many of these jobs, in any order; None when the filter lets none pass."""
+    sought = _sought(wanted, handlers)
+    if not sought:
+        return None
+    handler, candidates = _candidates(wanted, sought, None)
+    return candidates.select_from(handler.join(events, events.c.type == handler.c.type)).limit(most)
 
 
 def is_named(handler: HandlerRecord, text: str) -> bool:
@@ -101,8 +110,15 @@ def queued(
     }
 
 
+def _sought(wanted: Filter, handlers: Sequence[HandlerRecord]) -> list[HandlerRecord]:
+    """The handlers whose unclaimed jobs the filter lets pass."""
+    return [one for one in handlers if _is_sought(wanted, one)] if _could_be_unclaimed(wanted) else []
+
+
 def _could_be_unclaimed(wanted: Filter) -> bool:
-    return wanted.state in {None, State.QUEUED} and wanted.reason is None and wanted.error is None
+    """What only a claimed job can have is not asked for."""
+    is_claimed = any(one is not None for one in (wanted.worker, wanted.reason, wanted.error))
+    return wanted.state in {None, State.QUEUED} and not is_claimed
 
 
 def _is_sought(wanted: Filter, handler: HandlerRecord) -> bool:
@@ -117,14 +133,32 @@ def _is_sought(wanted: Filter, handler: HandlerRecord) -> bool:
     return name in {"", handler.name} and wanted.event_id in {None, uuid_of(event_id)}
 
 
-def _query(
-    wanted: Filter,
-    event_id: UUID | None,
-    handlers: Sequence[HandlerRecord],
-    after: Cursor | None,
-    limit: int,
-) -> Executable:
+def _newest(
+    wanted: Filter, handlers: Sequence[HandlerRecord], after: Cursor | None, limit: int
+) -> Select[*tuple[Any, ...]]:
     """Each handler's events in their order, as many as a page holds, for so they stand in the index."""
+    handler, candidates = _candidates(wanted, handlers, after)
+    newest_first = (events.c.accepted_at.desc(), candidates.selected_columns.job_id.desc())
+    newest = (
+        candidates.where(events.c.type == handler.c.type)
+        .correlate(handler)
+        .order_by(*newest_first)
+        .limit(limit)
+        .lateral("candidate")
+    )
+    columns = tuple(newest.c[name] for name in ("event_id", "accepted_at", "held_until", "traceparent"))
+    return (
+        select(handler.c.name.label("handler"), *columns)
+        .select_from(handler.join(newest, true()))
+        .order_by(newest.c.accepted_at.desc(), newest.c.job_id.desc())
+        .limit(limit)
+    )
+
+
+def _candidates(
+    wanted: Filter, handlers: Sequence[HandlerRecord], after: Cursor | None
+) -> tuple[Any, Select[*tuple[Any, ...]]]:
+    """The handlers as a table, and the open events that are for each and that it did not claim."""
     names = bindparam(None, [handler.name for handler in handlers], ARRAY(TEXT))
     types = bindparam(None, [handler.event_type for handler in handlers], ARRAY(TEXT))
     handler = (
@@ -139,38 +173,26 @@ def _query(
         events.c.attributes.has_key("handler"), events.c.attributes["handler"].astext != handler.c.name
     )
     claimed = select(JOBS.c.id).where(JOBS.c.id == job_id).correlate(events, handler)
-    candidates = (
-        select(
-            job_id.label("job_id"),
-            cast(events.c.id, Text).label("event_id"),
-            events.c.accepted_at,
-            events.c.held_until,
-            events.c.attributes["traceparent"].astext.label("traceparent"),
-        )
-        .where(
-            events.c.settled_at.is_(None),
-            events.c.type == handler.c.type,
-            not_(for_another),
-            ~claimed.exists(),
-            *_between(wanted, event_id, after, job_id),
-        )
-        .order_by(events.c.accepted_at.desc(), job_id.desc())
-        .limit(limit)
-        .lateral("candidate")
-    )
-    columns = tuple(candidates.c[name] for name in ("event_id", "accepted_at", "held_until", "traceparent"))
-    return (
-        select(handler.c.name.label("handler"), *columns)
-        .select_from(handler.join(candidates, true()))
-        .order_by(candidates.c.accepted_at.desc(), candidates.c.job_id.desc())
-        .limit(limit)
+    return handler, select(
+        job_id.label("job_id"),
+        cast(events.c.id, Text).label("event_id"),
+        events.c.accepted_at,
+        events.c.held_until,
+        events.c.attributes["traceparent"].astext.label("traceparent"),
+    ).where(
+        events.c.settled_at.is_(None),
+        not_(for_another),
+        ~claimed.exists(),
+        *_between(wanted, after, job_id),
     )
 
 
-def _between(
-    wanted: Filter, event_id: UUID | None, after: Cursor | None, job_id: ColumnElement[str]
-) -> list[ColumnElement[bool]]:
+def _between(wanted: Filter, after: Cursor | None, job_id: ColumnElement[str]) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    event_id = wanted.event_id or uuid_of((wanted.text or "").rpartition(":")[2])
+    if wanted.ids is not None:
+        ids = {uuid_of(one.rpartition(":")[2]) for one in wanted.ids} - {None}
+        found += [events.c.id.in_(str(id_) for id_ in ids), job_id.in_(wanted.ids)]
     if event_id is not None:
         found.append(events.c.id == str(event_id))
     if wanted.since is not None:

@@ -9,21 +9,35 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from msgspec.structs import replace
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from gateway.door.etags import etag_of, is_known
 from gateway.door.keys import Key, Needs, Scope, needs
-from gateway.door.pages import Limit, Name, SearchText, page_answer, place
+from gateway.door.pages import Limit, Name, SearchText, json_answer, page_answer, place
 from gateway.door.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
 from gateway.door.problems import Refused, documented
 from gateway.door.streams import follow
 from gateway.door.waiting import LONGEST_WAIT, is_final, preferred_wait, until_final
+from gateway.history.counts import CAP
 from gateway.history.job_filter import Cursor, Filter
 from gateway.parts import JobsDep, LiveDep, parts_of
 from shared.clock import from_rfc3339
 from shared.jobs import State
 
 _LONGEST_RETRY_AFTER_S: Final = 60
+_COUNTS: Final = {
+    "counts": {
+        "queued": 12,
+        "running": 3,
+        "retrying": 0,
+        "succeeded": CAP,
+        "dead": 4,
+        "cancelled": 0,
+        "expired": 0,
+    },
+    "cap": CAP,
+}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.READ)])
 
@@ -84,14 +98,20 @@ def stream_slot(request: Request, key: Annotated[Key, Depends(Needs(Scope.READ))
         yield
 
 
-@router.get("", response_model=JobPage, responses=documented(INVALID))
-async def list_jobs(
+class JobCounts(BaseModel):
+    """How many jobs there are in each state; a count of `cap` means that many or more."""
+
+    counts: dict[State, int]
+    cap: int
+
+
+async def sought(
     *,
-    jobs: JobsDep,
-    after: Annotated[Cursor | None, Depends(place)],
-    state: State | None = None,
     handler: Name = None,
     service: Name = None,
+    worker: Annotated[
+        Name, Query(description="The id of the worker that has the job, or had it last.")
+    ] = None,
     event_id: UUID | None = None,
     since: Annotated[AwareDatetime | None, Query(description="Queued at this instant or later.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Queued before this instant.")] = None,
@@ -103,20 +123,41 @@ async def list_jobs(
             "name or of an event type. Taken literally, upper and lower case alike."
         ),
     ] = None,
-    limit: Limit = 50,
-) -> Response:
-    """Jobs, newest first; those that no worker has claimed yet are `queued`."""
-    wanted = Filter(
-        state=state,
+) -> Filter:
+    """What lists and counts of jobs are filtered by, beside the state."""
+    return Filter(
         handler=handler,
         service=service,
+        worker=worker,
         event_id=event_id,
         error=error,
         text=text,
         since=since,
         until=until,
     )
-    return page_answer(await jobs.page(wanted, after=after, limit=limit))
+
+
+@router.get("", response_model=JobPage, responses=documented(INVALID))
+async def list_jobs(
+    *,
+    jobs: JobsDep,
+    wanted: Annotated[Filter, Depends(sought)],
+    after: Annotated[Cursor | None, Depends(place)],
+    state: State | None = None,
+    limit: Limit = 50,
+) -> Response:
+    """Jobs, newest first; those that no worker has claimed yet are `queued`."""
+    return page_answer(await jobs.page(replace(wanted, state=state), after=after, limit=limit))
+
+
+@router.get(
+    "/counts",
+    response_model=JobCounts,
+    responses={200: {"content": {"application/json": {"example": _COUNTS}}}} | documented(INVALID),
+)
+async def count_jobs(jobs: JobsDep, wanted: Annotated[Filter, Depends(sought)]) -> Response:
+    """How many jobs there are in each state, by the filters of the list; fast however many there are."""
+    return json_answer({"counts": await jobs.counts(wanted), "cap": CAP})
 
 
 @router.get("/{job_id}", response_model=JobBody, responses={304: {}} | documented(NOT_FOUND, INVALID))
