@@ -90,18 +90,24 @@ class Feed:
                 return await self._draw_again(key), self._version
             return self._drawing, self._version
 
-    async def follow(self, key: str | None, *, since: str) -> AsyncGenerator[Told]:
-        """What changes after that version, for as long as it is asked for."""
+    async def follow(self, key: str | None, *, since: str, until: asyncio.Event) -> AsyncGenerator[Told]:
+        """What changes after that version, until the event is set; `wake` makes it look at that at once."""
         viewer = object()
         self._viewers[viewer] = key
         if self._task is None:
             self._task = asyncio.create_task(self._draw_while_watched(), name="feed")
         try:
             async for told in self._told(since):
+                if until.is_set():
+                    return
                 yield told
         finally:
             del self._viewers[viewer]
             self._left_at = time.monotonic()
+
+    def wake(self) -> None:
+        """Tell everybody who follows that something is to be looked at."""
+        self._tell()
 
     async def stop(self) -> None:
         """End the drawing; those who follow are told nothing more."""
@@ -117,24 +123,15 @@ class Feed:
 
     async def _told(self, since: str) -> AsyncGenerator[Told]:
         seen = self._number_of(since)
-        fault: str | None = None
         while True:
             moved = self._moved
             if self._drawing is not None and seen != self._number:
                 yield Patch(self._version, self._change_since(seen, self._drawing))
                 seen = self._number
-            if self._fault is not None:
-                if self._fault != fault:
-                    yield Stale(self._fault)
-            elif fault is not None:
-                yield Beat()
-            fault = self._fault
-            try:
+            yield Stale(self._fault) if self._fault is not None else Beat()
+            with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_S):
                     await moved.wait()
-            except TimeoutError:
-                if self._fault is None:
-                    yield Beat()
 
     def _number_of(self, version: str) -> int | None:
         """Which of our versions it is; None where it is another feed's: a former one's, or a replica's."""
@@ -163,12 +160,19 @@ class Feed:
                 async with self._drawing_now:
                     if time.monotonic() - self._drawn_at >= FRESH_S / 2:
                         await self._draw_for(list(dict.fromkeys(self._viewers.values())))
-                self._tell()
             await asyncio.sleep(FRESH_S / 2)
             await self._bell.rings_after(rung, limit_s=REST_S)
 
     async def _draw_for(self, keys: Sequence[str | None]) -> None:
         """Draw with the first key; one that was revoked meanwhile must not blind the others."""
+        before = self._fault
+        try:
+            await self._draw_with(keys)
+        finally:
+            if self._fault != before:
+                self._tell()
+
+    async def _draw_with(self, keys: Sequence[str | None]) -> None:
         for key in keys:
             try:
                 await self._draw_again(key)

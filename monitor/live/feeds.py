@@ -26,6 +26,11 @@ class Feeds:
                 self._feeds[view] = feed
         return feed
 
+    def wake(self) -> None:
+        """Let everybody who follows look whether to go on."""
+        for feed in self._feeds.values():
+            feed.wake()
+
     async def stop(self) -> None:
         """End all of them."""
         for feed in self._feeds.values():

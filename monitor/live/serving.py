@@ -52,6 +52,7 @@ class Serving:
     def stop(self) -> None:
         """End all streams; browsers come back by themselves, to whoever answers then."""
         self._stopping.set()
+        self._feeds.wake()
 
     def _document(self, page: Page):  # noqa: ANN202 -- an endpoint
         async def document(request: Request) -> Response:
@@ -104,18 +105,11 @@ class Serving:
     async def _events(self, feed: Feed, session: Session, since: str) -> AsyncIterator[bytes]:
         """What the feed tells, until the monitor stops or the session ends."""
         self._streams += 1
-        told = feed.follow(session.key, since=since)
-        stopped = asyncio.ensure_future(self._stopping.wait())
         checked_at = time.monotonic()
         try:
             yield b"retry: 1000\n\n"
-            while True:
-                next_ = asyncio.ensure_future(anext(told))
-                await asyncio.wait({next_, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not next_.done():
-                    next_.cancel()
-                    return
-                yield _event(next_.result())
+            async for told in feed.follow(session.key, since=since, until=self._stopping):
+                yield _event(told)
                 if time.monotonic() - checked_at > _CHECKED_EVERY_S:
                     checked_at = time.monotonic()
                     if not await self._may_go_on(session):
@@ -123,8 +117,6 @@ class Serving:
                         return
         finally:
             self._streams -= 1
-            stopped.cancel()
-            await told.aclose()
 
     async def _may_go_on(self, session: Session) -> bool:
         """Whether the key is still one; where nobody can tell, what was true is believed."""
