@@ -38,11 +38,15 @@ TEMPLATE = "trunkline_template"
 
 _ONE_SYSTEM = {f"tests/e2e/test_{name}.py" for name in ("main_job", "groups", "warehouse", "whole_story")}
 """Files that share the system of a session: in one process it is started once."""
+_BROWSER = "tests/monitor/browser"
+"""A folder whose tests share a system and a browser."""
 
 
 class _ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
+        if file.startswith(_BROWSER):
+            return _BROWSER
         return "tests/e2e" if file in _ONE_SYSTEM else file
 
 

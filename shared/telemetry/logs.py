@@ -133,6 +133,8 @@ def _adopt_standard_logging(processors: list[Processor], least: int) -> None:
         logger.setLevel(logging.NOTSET)  # the root's counts; uvicorn sets one of its own when it is made
     # At INFO it writes each statement with its values.
     logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+    # At INFO a line for each request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     for name in _CHATTY:
         logger = logging.getLogger(name)
         logger.handlers = [_StandardLines(processors, max(least, logging.WARNING))]
