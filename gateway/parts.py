@@ -25,7 +25,7 @@ from gateway.settings import GatewaySettings
 from gateway.shop.orders import Orders
 from gateway.shop.products import Products
 from shared.bus import Bus
-from shared.jobs import HandlerControl, JobControl, Registry
+from shared.jobs import HandlerControl, JobControl, Registry, WorkerReader
 from shared.objects import Objects
 from shared.telemetry import Metrics, Tracing
 
@@ -43,6 +43,7 @@ class Parts:
     jobs: Jobs
     live: LiveJobs
     registry: Registry
+    workers: WorkerReader
     control: JobControl
     handlers: HandlerView
     handler_control: HandlerControl
@@ -115,8 +116,8 @@ async def _replaying(request: Request) -> Replaying:
     return parts_of(request).replaying
 
 
-async def _registry(request: Request) -> Registry:
-    return parts_of(request).registry
+async def _workers(request: Request) -> WorkerReader:
+    return parts_of(request).workers
 
 
 async def _tracing(request: Request) -> Tracing:
@@ -155,7 +156,7 @@ ExplainerDep = Annotated[Explainer, Depends(_explainer)]
 RunAgainDep = Annotated[RunAgain, Depends(_again)]
 ReplaysDep = Annotated[Replays, Depends(_replays)]
 ReplayingDep = Annotated[Replaying, Depends(_replaying)]
-RegistryDep = Annotated[Registry, Depends(_registry)]
+WorkersDep = Annotated[WorkerReader, Depends(_workers)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 SettingsDep = Annotated[GatewaySettings, Depends(_settings)]

@@ -39,7 +39,16 @@ from shared.bus import Bus
 from shared.bus.redis_streams import Position, RedisClient, UniqueKeys
 from shared.bus.redis_streams import connect as connect_redis
 from shared.hosted import Hosted
-from shared.jobs import HandlerControl, HandlerReader, JobControl, JobLog, JobReader, LostJobs, Registry
+from shared.jobs import (
+    HandlerControl,
+    HandlerReader,
+    JobControl,
+    JobLog,
+    JobReader,
+    LostJobs,
+    Registry,
+    WorkerReader,
+)
 from shared.objects import Objects
 from shared.service import Service
 from shared.telemetry import Metrics, Tracing
@@ -89,6 +98,7 @@ async def opened(
             jobs=jobs,
             live=live,
             registry=registry,
+            workers=WorkerReader(redis),
             control=control,
             handlers=HandlerView(registry, standings),
             handler_control=HandlerControl(redis),

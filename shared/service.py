@@ -194,6 +194,7 @@ class Service(FastStream):
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 started_at=started_at(),
+                places={handler.name: handler.concurrency for handler in self.handlers},
             ),
             redis=redis,
             store=store,

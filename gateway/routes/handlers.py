@@ -3,14 +3,15 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from gateway.door.keys import Scope, needs
 from gateway.door.pages import json_answer
 from gateway.door.problem_kinds import NOT_FOUND
 from gateway.door.problems import Refused, documented
 from gateway.operations.handler_view import HandlerView
-from gateway.parts import HandlerViewDep, RegistryDep
+from gateway.parts import HandlerViewDep, WorkersDep
+from shared.jobs import WorkerStanding
 
 router = APIRouter(prefix="/v1", tags=["handlers"], dependencies=[needs(Scope.READ)])
 
@@ -54,15 +55,22 @@ class HandlerBody(BaseModel):
 
 
 class WorkerBody(BaseModel):
-    """A process that works on jobs and is alive."""
+    """A process that works on jobs and is alive.
 
-    id: str
+    `slots` is the most jobs that it runs at a time, by the limits in force; `running` are those that it holds
+    now. Unless it is heard of in `lease_left_s` it counts as dead, and others take its jobs.
+    """
+
+    id: str = Field(examples=["email-7d9f-4711"])
     service: str
     version: str
     handlers: list[str]
     host: str
     pid: int
-    started_at: str
+    started_at: AwareDatetime
+    slots: int = Field(examples=[128])
+    running: int = Field(examples=[3])
+    lease_left_s: float = Field(examples=[11.8])
 
 
 class HandlerPage(BaseModel):
@@ -92,9 +100,9 @@ async def show_handler(name: str, view: HandlerViewDep) -> Response:
 
 
 @router.get("/workers", response_model=WorkerPage, responses=documented())
-async def list_workers(registry: RegistryDep) -> Response:
-    """The workers that are alive."""
-    return json_answer({"items": await registry.workers(), "next": None})
+async def list_workers(workers: WorkersDep) -> Response:
+    """The workers that are alive, and how much each has to do."""
+    return json_answer({"items": [_shown(worker) for worker in await workers.all()], "next": None})
 
 
 async def known(view: HandlerView, name: str) -> dict[str, Any]:
@@ -103,3 +111,19 @@ async def known(view: HandlerView, name: str) -> dict[str, Any]:
     if handler is None:
         raise Refused(NOT_FOUND, f"no handler is named {name}")
     return handler
+
+
+def _shown(standing: WorkerStanding) -> dict[str, Any]:
+    worker, left = standing.lease
+    return {
+        "id": worker.id,
+        "service": worker.service,
+        "version": worker.version,
+        "handlers": worker.handlers,
+        "host": worker.host,
+        "pid": worker.pid,
+        "started_at": worker.started_at,
+        "slots": standing.slots,
+        "running": standing.running,
+        "lease_left_s": round(left.total_seconds(), 1),
+    }

@@ -32,6 +32,7 @@ from shared.jobs.reader import JobReader, JobRecord
 from shared.jobs.registry import HandlerRecord, Lease, Registry, WorkerRecord
 from shared.jobs.retry import Retry
 from shared.jobs.states import FINAL, Death, State
+from shared.jobs.worker_reader import WorkerReader, WorkerStanding
 
 __all__ = [
     "CANCELLING",
@@ -72,7 +73,9 @@ __all__ = [
     "Standing",
     "State",
     "TimeLimitExceeded",
+    "WorkerReader",
     "WorkerRecord",
+    "WorkerStanding",
     "decode_group",
     "handler_of",
     "open_work",

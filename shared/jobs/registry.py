@@ -45,6 +45,8 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     started_at: str
+    places: dict[str, int] = {}
+    """How many jobs of each handler it runs at a time, by its code."""
 
 
 class Lease(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.operations.backlogs import Backlogs
 from gateway.operations.scale import NATS_AWAY, Scale
 from shared.bus.jetstream import NatsConnection
-from shared.jobs import HandlerControl, HandlerReader, Handlers, Registry, Retry
+from shared.jobs import HandlerControl, HandlerReader, Handlers, Registry, Retry, WorkerReader
 from shared.settings import Secret
 from tests.conformance.conftest import Asked, Lab, all_of
 from tests.until import until
@@ -159,3 +159,30 @@ async def test_groups_that_are_gone_have_their_whole_stream_before_them(lab: Lab
 async def test_a_service_that_never_was_is_not_known(lab: Lab) -> None:
     async with scale_of(lab) as scale:
         assert await scale.of("nothing") is None
+
+
+async def test_a_worker_tells_how_many_jobs_it_may_hold_and_holds(lab: Lab) -> None:
+    handlers, go_on = Handlers("lab"), asyncio.Event()
+
+    @handlers.on(Asked, concurrency=5)
+    async def answer(event: Asked) -> int:
+        await go_on.wait()
+        return event.n
+
+    @handlers.on(Asked, concurrency=3)
+    async def listen(event: Asked) -> None: ...
+
+    async with lab.service(handlers):
+        held = await lab.publish(Asked(n=0), Asked(n=1))
+        for envelope in held:
+            await lab.reaches("running", "lab.answer", envelope)
+            await lab.reaches("succeeded", "lab.listen", envelope)
+        (busy,) = await WorkerReader(lab.redis).all()
+        go_on.set()
+        for envelope in held:
+            await lab.reaches("succeeded", "lab.answer", envelope)
+        (idle,) = await WorkerReader(lab.redis).all()
+
+    assert (busy.slots, busy.running) == (8, 2)
+    assert (idle.slots, idle.running) == (8, 0)
+    assert timedelta(0) < idle.lease.left <= lab.settings.lease

@@ -24,7 +24,7 @@ from gateway.operations.handler_view import HandlerView
 from gateway.routes import asyncapi, dead, handler_control, handlers, jobs
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
-from shared.jobs import HandlerControl, HandlerReader, JobLog, JobReader, Registry
+from shared.jobs import HandlerControl, HandlerReader, JobLog, JobReader, Registry, WorkerReader
 from shared.settings import Secret, Settings
 from tests.gateway.history.stand_in import Workers
 from tests.until import until
@@ -105,6 +105,7 @@ def app(redis: Any, registry: Registry, lookup: Jobs, live: LiveJobs) -> FastAPI
         jobs=lookup,
         live=live,
         registry=registry,
+        workers=WorkerReader(redis),
         handlers=HandlerView(registry, HandlerReader(redis)),
         handler_control=HandlerControl(redis),
         stream_slots=StreamSlots(2),
