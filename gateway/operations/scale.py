@@ -26,21 +26,24 @@ class Scale:
         records = list((await self._registry.handlers()).values())
         return await self._measured(records, await self._registry.workers())
 
+    async def every_service(self) -> list[dict[str, Any]]:
+        """Each service of which a handler ever announced itself, by name, as in `of`."""
+        return await self._services(list((await self._registry.handlers()).values()))
+
     async def of(self, service: str) -> dict[str, Any] | None:
         """The service and its handlers; None when none of its handlers ever announced itself."""
         records = [one for one in (await self._registry.handlers()).values() if one.service == service]
+        return next(iter(await self._services(records)), None)
+
+    async def _services(self, records: Sequence[HandlerRecord]) -> list[dict[str, Any]]:
         if not records:
-            return None
+            return []
         workers = await self._registry.workers()
-        measured = await self._measured(records, workers)
-        is_whole = all(one["lag"] is not None for one in measured)
-        return {
-            "service": service,
-            "workers": sum(worker.service == service for worker in workers),
-            **_sum(measured),
-            "reason": None if is_whole else NATS_AWAY,
-            "handlers": measured,
-        }
+        of_service: dict[str, list[dict[str, Any]]] = {}
+        for record, measured in zip(records, await self._measured(records, workers), strict=True):
+            of_service.setdefault(record.service, []).append(measured)
+        alive = Counter(worker.service for worker in workers)
+        return [_service(name, of_service[name], alive[name]) for name in sorted(of_service)]
 
     async def _measured(
         self, records: Sequence[HandlerRecord], workers: Sequence[WorkerRecord]
@@ -49,6 +52,17 @@ class Scale:
         backlogs = await self._backlogs.of(records)
         alive = Counter(name for worker in workers for name in worker.handlers)
         return [_measured(*one, alive[one[0].name]) for one in zip(records, standings, backlogs, strict=True)]
+
+
+def _service(name: str, measured: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
+    is_whole = all(one["lag"] is not None for one in measured)
+    return {
+        "service": name,
+        "workers": workers,
+        **_sum(measured),
+        "reason": None if is_whole else NATS_AWAY,
+        "handlers": measured,
+    }
 
 
 def _measured(

@@ -48,6 +48,19 @@ class MeasuredService(Measured):
     handlers: list[MeasuredHandler]
 
 
+class MeasuredServices(BaseModel):
+    """All services, by name."""
+
+    items: list[MeasuredService]
+    next: None
+
+
+@router.get("", response_model=MeasuredServices, responses=documented())
+async def measure_services(scale: ScaleDep) -> Response:
+    """How far behind each service is whose handlers ever announced themselves."""
+    return json_answer({"items": await scale.every_service(), "next": None})
+
+
 @router.get("/{service}", response_model=MeasuredService, responses=documented(NOT_FOUND))
 async def measure_service(service: str, scale: ScaleDep) -> Response:
     """How far behind the service is; `backlog` is the one number for a scaler."""

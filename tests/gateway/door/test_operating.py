@@ -39,6 +39,31 @@ async def test_a_user_waits_for_a_welcome_until_a_worker_comes(
     assert scale["oldest_age_s"] >= 0
 
 
+async def test_all_services_are_measured_at_once_as_each_alone(
+    client: AsyncClient, redis: RedisClient
+) -> None:
+    nobody = await client.get("/v1/scale")
+    workers = Workers(redis)
+    for handler in (WELCOME, "report.record_user", "email.note"):
+        await workers.register(handler)
+    worker = {"id": "w1", "service": "email", "version": "1", "handlers": [WELCOME], "host": "h", "pid": 1}
+    await redis.set("worker:w1", json.dumps({**worker, "started_at": "2026-01-01T00:00:00Z"}), px=60_000)
+    await redis.zadd("workers", {"w1": 9_999_999_999_999})
+    for dead_of in (WELCOME, "email.note", "report.record_user"):
+        await redis.zadd(f"dead:{{{dead_of}}}", {"a": 1, "b": 2})
+
+    page = (await client.get("/v1/scale")).json()
+    alone = [(await client.get(f"/v1/scale/{name}")).json() for name in ("email", "report")]
+
+    assert nobody.json() == {"items": [], "next": None}
+    assert page == {"items": alone, "next": None}
+    assert [(one["service"], one["dead"], one["workers"]) for one in page["items"]] == [
+        ("email", 4, 1),
+        ("report", 2, 0),
+    ]
+    assert [one["name"] for one in page["items"][0]["handlers"]] == ["email.note", WELCOME]
+
+
 async def test_an_operator_pauses_a_handler_and_the_explanation_says_so(
     client: AsyncClient, redis: RedisClient
 ) -> None:
@@ -67,14 +92,17 @@ async def test_what_nobody_knows_is_not_found(client: AsyncClient, path: str) ->
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
 
 
-@pytest.mark.parametrize("path", ["/v1/scale/email", f"/v1/jobs/{WELCOME}:1/explain"])
+@pytest.mark.parametrize("path", ["/v1/scale", "/v1/scale/email", f"/v1/jobs/{WELCOME}:1/explain"])
 async def test_asking_needs_the_scope_read(client: AsyncClient, path: str) -> None:
     answer = await client.get(path, headers={"authorization": "Bearer only-publish"})
 
     assert (answer.status_code, answer.json()["scope"]) == (403, "read")
 
 
-@pytest.mark.parametrize("path", ["/v1/scale/email", f"/v1/jobs/{WELCOME}:1/explain", "/v1/handlers"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/scale", "/v1/scale/email", "/v1/workers", f"/v1/jobs/{WELCOME}:1/explain", "/v1/handlers"],
+)
 async def test_without_redis_nothing_is_guessed(client: AsyncClient, servers: Servers, path: str) -> None:
     async with away(servers.redis):
         answer = await client.get(path)
@@ -92,7 +120,9 @@ async def test_the_document_describes_what_operators_use(client: AsyncClient) ->
     }
     assert change["security"] == [{"ApiKey": ["operate"]}]
     for path, schema in (
+        ("/v1/scale", "MeasuredServices"),
         ("/v1/scale/{service}", "MeasuredService"),
+        ("/v1/jobs/counts", "JobCounts"),
         ("/v1/jobs/{job_id}/explain", "Explanation"),
         ("/v1/handlers/{name}", "HandlerBody"),
     ):
