@@ -19,6 +19,7 @@ from gateway.door.openapi import describe
 from gateway.door.prefer import PreferWait
 from gateway.door.problems import Problems, answer_refusal
 from gateway.files.uploads import Uploads
+from gateway.keys.ring import KeyRing
 from gateway.routes import (
     asyncapi,
     dead,
@@ -34,6 +35,7 @@ from gateway.routes import (
     health,
     job_control,
     jobs,
+    keys,
     me,
     notifications,
     orders,
@@ -69,13 +71,14 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     trace_statements(engine.sync_engine, tracing)
     metrics = Metrics(service="gateway", version=VERSION)
     drain = Drain()
+    ring = KeyRing(settings.api_keys, engine)
     if settings.api_auth == "off":
         get_logger().warning("keys.off", consequence="everybody may do everything")
 
     app = FastAPI(
         title="Trunkline",
         version=VERSION,
-        lifespan=_lifespan(settings, engine, tracing, metrics, drain),
+        lifespan=_lifespan(settings, engine, ring, tracing=tracing, metrics=metrics, drain=drain),
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
@@ -83,7 +86,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         middleware=[
             Middleware(TraceMiddleware, tracing=tracing, metrics=metrics),
             Middleware(Problems),
-            Middleware(KeyCheck, keys=None if settings.api_auth == "off" else settings.api_keys),
+            Middleware(KeyCheck, keys=None if settings.api_auth == "off" else ring),
             Middleware(Uploads, most_bytes=settings.file_max_bytes),
             Middleware(BodyLimit, body_max=settings.body_max),
             Middleware(PreferWait),
@@ -114,6 +117,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         schedule_orders,
         scale,
         me,
+        keys,
         asyncapi,
         problems,
         health,
@@ -125,11 +129,17 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
 
 
 def _lifespan(
-    settings: GatewaySettings, engine: AsyncEngine, tracing: Tracing, metrics: Metrics, drain: Drain
+    settings: GatewaySettings,
+    engine: AsyncEngine,
+    ring: KeyRing,
+    *,
+    tracing: Tracing,
+    metrics: Metrics,
+    drain: Drain,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncGenerator[None]:
-        async with opened(settings, engine, tracing=tracing, metrics=metrics, drain=drain) as parts:
+        async with opened(settings, engine, ring, tracing=tracing, metrics=metrics, drain=drain) as parts:
             app.state.parts = parts
             yield
             drain.begin()

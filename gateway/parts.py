@@ -10,6 +10,7 @@ from gateway.door.drain import Drain
 from gateway.door.streams import StreamSlots
 from gateway.history.jobs import Jobs
 from gateway.history.live import LiveJobs
+from gateway.keys.ring import KeyRing
 from gateway.ledger.faults import Faults
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.relay import Relay
@@ -36,6 +37,7 @@ class Parts:
 
     settings: GatewaySettings
     engine: AsyncEngine
+    keys: KeyRing
     bus: Bus
     relay: Relay
     ledger: Ledger
@@ -124,6 +126,10 @@ async def _tracing(request: Request) -> Tracing:
     return parts_of(request).tracing
 
 
+async def _key_ring(request: Request) -> KeyRing:
+    return parts_of(request).keys
+
+
 async def _settings(request: Request) -> GatewaySettings:
     return parts_of(request).settings
 
@@ -159,6 +165,7 @@ ReplayingDep = Annotated[Replaying, Depends(_replaying)]
 WorkersDep = Annotated[WorkerReader, Depends(_workers)]
 TracingDep = Annotated[Tracing, Depends(_tracing)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
+KeyRingDep = Annotated[KeyRing, Depends(_key_ring)]
 SettingsDep = Annotated[GatewaySettings, Depends(_settings)]
 ProductsDep = Annotated[Products, Depends(_products)]
 OrdersDep = Annotated[Orders, Depends(_orders)]

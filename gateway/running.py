@@ -14,6 +14,7 @@ from gateway.door.streams import StreamSlots
 from gateway.handlers import handlers
 from gateway.history.jobs import Jobs
 from gateway.history.live import LiveJobs
+from gateway.keys.ring import KeyRing
 from gateway.ledger.faults import Faults
 from gateway.ledger.group_sweep import GroupSweep
 from gateway.ledger.ledger import Ledger
@@ -58,12 +59,19 @@ _FLUSH_SHARE: Final = 0.3  # of GRACE; requests have had their share before
 
 @asynccontextmanager
 async def opened(
-    settings: GatewaySettings, engine: AsyncEngine, *, tracing: Tracing, metrics: Metrics, drain: Drain
+    settings: GatewaySettings,
+    engine: AsyncEngine,
+    keys: KeyRing,
+    *,
+    tracing: Tracing,
+    metrics: Metrics,
+    drain: Drain,
 ) -> AsyncGenerator[Parts]:
     """The parts of the gateway, opened in the order in which they stand on each other."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(tracing.close)
         stack.push_async_callback(engine.dispose)
+        await stack.enter_async_context(keys)
         bus = await stack.enter_async_context(
             Bus.open(settings, tracing=tracing, metrics=metrics, name="gateway")
         )
@@ -91,6 +99,7 @@ async def opened(
         yield Parts(
             settings=settings,
             engine=engine,
+            keys=keys,
             bus=bus,
             relay=relay,
             ledger=ledger,

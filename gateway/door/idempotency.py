@@ -4,6 +4,8 @@ The whole request is one transaction: what the route writes to the ledger, and i
 together before the answer is sent (docs/decisions/0006). So whoever dies, at whatever point, leaves either
 both or nothing. The key is locked in that transaction, hence free as soon as its owner is gone.
 
+What a route answers that is a secret is not kept: such a route takes no key (`SECRET_ANSWERS`).
+
 A route that waits for what it has written must not wait here: nothing is committed before it answers.
 """
 
@@ -17,7 +19,11 @@ from gateway.door.body import read_body
 from gateway.door.idempotency_key import KeyedRequest, fingerprint_of, key_of
 from gateway.door.kept_answers import Answer, KeptAnswer, find, keep, lock
 from gateway.door.keys import GUARDED, principal_of
-from gateway.door.problem_kinds import IDEMPOTENCY_KEY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED
+from gateway.door.problem_kinds import (
+    IDEMPOTENCY_KEY_IN_FLIGHT,
+    IDEMPOTENCY_KEY_NOT_TAKEN,
+    IDEMPOTENCY_KEY_REUSED,
+)
 from gateway.door.problems import Refused
 from gateway.ledger.one_commit import OneCommit
 
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from gateway.parts import Parts
 
 IN_FLIGHT_RETRY_AFTER_S: Final = 1
+SECRET_ANSWERS: Final = frozenset({"/v1/keys"})
+"""Paths whose answers must not be kept: a kept answer of theirs would be a plain API key in Postgres."""
 
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 _FIRST_ERROR: Final = 400
@@ -50,6 +58,8 @@ class Idempotency:
         if key is None:
             await self._app(scope, receive, send)
             return
+        if scope["path"] in SECRET_ANSWERS:
+            raise Refused(IDEMPOTENCY_KEY_NOT_TAKEN, "send the request without Idempotency-Key")
         # Before the transaction, which a slow caller must not hold open.
         body = await read_body(receive)
         request = KeyedRequest(principal_of(scope), key, fingerprint_of(scope, body))

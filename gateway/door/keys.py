@@ -3,13 +3,13 @@
 Keys are kept as SHA-256 only: they are long and random, so that a slow hash would protect nothing more.
 """
 
-import hmac
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Security
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as AsgiScope
 
 GUARDED: Final = "/v1"
+UNKNOWN: Final = "the Authorization header carries no key that is known here"
 _KEY: Final = "trunkline.key"
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)")
 _DIGEST: Final = re.compile(r"sha256:([0-9a-fA-F]{64})")
@@ -57,6 +58,7 @@ class Key:
     digest: bytes
     scopes: frozenset[Scope]
     source: Source
+    expires_at: datetime | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether the key has the scope, by itself or as admin."""
@@ -72,17 +74,29 @@ EVERYBODY: Final = Key(
 """Who calls when API_AUTH=off."""
 
 
-class ApiKeys:
+class Keys(Protocol):
     """The keys that are let in."""
 
+    def find(self, presented: bytes) -> Key | None:
+        """The key that was presented, if it is known; the time it takes tells nothing about the keys."""
+        ...
+
+    async def look_up(self, presented: bytes) -> Key | str:
+        """Asked for what `find` does not know: the key after all, or why it is refused."""
+        ...
+
+
+class ApiKeys:
+    """The keys of the setting API_KEYS."""
+
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._keys = tuple(keys)
+        self._keys = {key.digest: key for key in keys}
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self._keys)
+        return iter(self._keys.values())
 
     def __repr__(self) -> str:
         return f"ApiKeys({len(self)} keys)"
@@ -98,13 +112,13 @@ class ApiKeys:
         return cls(_key(number, entry) for number, entry in enumerate(entries, 1) if entry)
 
     def find(self, presented: bytes) -> Key | None:
-        """The key that was presented; the time it takes tells nothing about the keys there are."""
-        digest = sha256(presented).digest()
-        found: Key | None = None
-        for key in self._keys:
-            if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
+        """The key that was presented; looked up by its digest, so that the time it takes tells nothing."""
+        return self._keys.get(sha256(presented).digest())
+
+    async def look_up(self, presented: bytes) -> Key | str:
+        """A setting does not change: what is not known is not let in."""
+        del presented
+        return UNKNOWN
 
 
 class Needs(SecurityBase):
@@ -128,6 +142,11 @@ class Needs(SecurityBase):
         return key
 
 
+def key_of(scope: "AsgiScope") -> Key:
+    """Who calls."""
+    return cast("Key", scope[_KEY])
+
+
 def principal_of(scope: "AsgiScope") -> bytes:
     """Who calls, as bytes that no key can be told from; empty when API_AUTH=off."""
     return cast("Key", scope[_KEY]).digest
@@ -141,14 +160,14 @@ def needs(scope: Scope) -> Any:
 class KeyCheck:
     """Who has no key finds all under /v1 closed, also paths that do not exist. `keys` None lets all in."""
 
-    def __init__(self, app: "ASGIApp", keys: ApiKeys | None) -> None:
+    def __init__(self, app: "ASGIApp", keys: Keys | None) -> None:
         self._app = app
         self._keys = keys
 
     async def __call__(self, scope: "AsgiScope", receive: "Receive", send: "Send") -> None:
         """Serve one connection; raises Refused with 401."""
         if scope["type"] == "http" and scope["path"].startswith(GUARDED):
-            scope[_KEY] = EVERYBODY if self._keys is None else _identified(self._keys, scope)
+            scope[_KEY] = EVERYBODY if self._keys is None else await _identified(self._keys, scope)
         await self._app(scope, receive, send)
 
 
@@ -189,20 +208,19 @@ def _of_setting(digest: bytes, scopes: frozenset[Scope]) -> Key:
     return Key(id=name, name=name, digest=digest, scopes=scopes, source=Source.SETTING)
 
 
-def _identified(keys: ApiKeys, scope: "AsgiScope") -> Key:
+async def _identified(keys: Keys, scope: "AsgiScope") -> Key:
     _refuse_query(scope["query_string"])
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if not given:
         raise Refused(MISSING_KEY, "send Authorization: Bearer <key>", headers={"WWW-Authenticate": "Bearer"})
     match = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
     key = keys.find(match[1]) if match else None
-    if key is None:
-        raise Refused(
-            WRONG_KEY,
-            "the Authorization header carries no key that is known here",
-            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-        )
-    return key
+    if key is not None:
+        return key
+    found = await keys.look_up(match[1]) if match else UNKNOWN
+    if isinstance(found, str):
+        raise Refused(WRONG_KEY, found, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return found
 
 
 def _refuse_query(query: bytes) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from gateway.door.idempotency import SECRET_ANSWERS
 from gateway.door.keys import GUARDED
 from gateway.door.problem_kinds import (
     IDEMPOTENCY_KEY_IN_FLIGHT,
@@ -20,6 +21,7 @@ from gateway.routes.direct_jobs import NewJob
 from gateway.routes.emails import NewEmail
 from gateway.routes.groups import NewGroup
 from gateway.routes.handler_control import HandlerChange
+from gateway.routes.keys import NewKey
 from gateway.routes.notifications import NewNotification
 from gateway.routes.orders import NewOrder
 from gateway.routes.products import NewGoods, NewProduct
@@ -71,6 +73,7 @@ _BODIES: Final = (
     Definition,
     ScheduleChange,
     Pause,
+    NewKey,
 )
 _PREFER: Final = {
     "name": "Prefer",
@@ -174,7 +177,7 @@ def _document_idempotency(document: dict[str, Any], answers_kept_for: timedelta)
     """Middleware is not seen by FastAPI: its headers and problems, for each POST under /v1."""
     header = _idempotency_key(answers_kept_for)
     for path, item in document["paths"].items():
-        if not path.startswith(GUARDED) or "post" not in item:
+        if not path.startswith(GUARDED) or "post" not in item or path in SECRET_ANSWERS:
             continue
         operation = item["post"]
         operation["parameters"] = [*operation.get("parameters", ()), header]

@@ -37,6 +37,13 @@ INVALID_IDEMPOTENCY_KEY: Final = Kind(
     "The Idempotency-Key is malformed",
     'Send one key of 1 to 255 printable ASCII characters, best in quotes: Idempotency-Key: "8e03978e-40d5".',
 )
+IDEMPOTENCY_KEY_NOT_TAKEN: Final = Kind(
+    "idempotency-key-not-taken",
+    400,
+    "This request takes no Idempotency-Key",
+    "Its answer holds a secret, and is kept nowhere. Send it without: its name makes it unique, so a repeat "
+    "is answered with 409 and makes nothing.",
+)
 MISSING_KEY: Final = Kind(
     "missing-key", 401, "An API key is needed", "Send the header Authorization: Bearer <key>."
 )
@@ -81,6 +88,18 @@ SCHEDULE_EXISTS: Final = Kind(
     409,
     "A schedule of this name exists",
     "Edit it with PATCH, or choose another name.",
+)
+KEY_NAME_TAKEN: Final = Kind(
+    "key-name-taken",
+    409,
+    "An API key of this name exists",
+    "Choose another name, or revoke that key first: an expired one holds its name until it is revoked.",
+)
+KEY_OF_SETTING: Final = Kind(
+    "key-of-setting",
+    409,
+    "The key is of the setting API_KEYS",
+    "Take it out of API_KEYS and restart the gateways; only stored keys are revoked here.",
 )
 EDITED_MEANWHILE: Final = Kind(
     "edited-meanwhile",
@@ -231,6 +250,7 @@ KINDS: Final = {
         INVALID_EVENT,
         BAD_REQUEST,
         INVALID_IDEMPOTENCY_KEY,
+        IDEMPOTENCY_KEY_NOT_TAKEN,
         MISSING_KEY,
         WRONG_KEY,
         KEY_IN_QUERY,
@@ -241,6 +261,8 @@ KINDS: Final = {
         DUPLICATE_EMAIL,
         ID_TAKEN,
         SCHEDULE_EXISTS,
+        KEY_NAME_TAKEN,
+        KEY_OF_SETTING,
         EDITED_MEANWHILE,
         IF_MATCH_REQUIRED,
         IDEMPOTENCY_KEY_IN_FLIGHT,
