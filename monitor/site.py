@@ -1,7 +1,7 @@
 """The composition of the pages: settings and the traces in, one application with its live views out."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -90,8 +90,8 @@ async def opened(
             routes += serving.routes(pages(settings, renderer))
             routes += Orders(api, layout, renderer, sessions).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
-        routes.append(Route("/{path:path}", _nowhere(layout)))
-        app = Starlette(routes=_plain_first(routes), exception_handlers=EXCEPTION_HANDLERS)
+        faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}
+        app = Starlette(routes=_plain_first(routes), exception_handlers=faults)
         yield Site(Guard(app, ring=ring, sessions=sessions), serving)
 
 
@@ -137,8 +137,9 @@ async def _to_traces(request: Request) -> Response:
     return RedirectResponse("/traces", status_code=303)
 
 
-def _nowhere(layout: Layout):  # noqa: ANN202 -- an endpoint
-    async def nowhere(request: Request) -> Response:
+def _nowhere(layout: Layout) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def nowhere(request: Request, error: Exception) -> Response:
+        del error
         return layout.notice(session_of(request), 404, "Not here", f"There is no page {request.url.path}.")
 
     return nowhere

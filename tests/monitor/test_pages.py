@@ -2,14 +2,16 @@
 
 import re
 
-from monitor.drawing.render import ago, instant, took
+from monitor.drawing.words import ago, instant, took
 from tests.monitor.bodies import NOW_US, Made, otlp, trace_id
 from tests.monitor.running import Running
 
 
 async def test_the_empty_list_says_how_to_make_a_trace(monitor: Running) -> None:
-    page = await monitor.get("/")
+    start = await monitor.get("/")
+    page = await monitor.get("/traces")
 
+    assert (start.status_code, start.headers["location"]) == (303, "/traces"), "no gateway, no other page"
     assert page.status_code == 200
     assert "curl -i http://127.0.0.1:8000/v1/users" in page.text
     assert monitor.otlp_url.removesuffix("/v1/traces") in page.text
@@ -52,13 +54,13 @@ async def test_a_trace_is_drawn_with_what_its_spans_say_escaped(monitor: Running
 
     page = await monitor.get(f"/traces/{trace_id(1)}")
 
-    assert "<script" not in page.text
+    assert "<script>" not in page.text
     assert "&lt;script&gt;alert(1)" in page.text
     assert "<dd>a &lt; b</dd>" in page.text
     assert page.text.count("<details") == 2
     assert page.text.count('class="span failed"') == 1
     assert 'style="' not in page.text
-    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 async def test_a_trace_with_more_spans_than_are_drawn_says_so(monitor: Running) -> None:

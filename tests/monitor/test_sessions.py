@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.door.sessions import COOKIE, Sessions
+from monitor.door.sessions import COOKIE, Sessions, secret_of
 from tests.monitor.bodies import Made, otlp
 from tests.monitor.running import Running, running
 
@@ -90,15 +90,78 @@ async def test_a_made_up_cookie_is_no_session(guarded: Running) -> None:
     assert page.status_code == 303
 
 
-def test_sessions_end_after_12_hours_and_there_are_at_most_1000() -> None:
-    now = [0.0]
-    sessions = Sessions(monotonic=lambda: now[0])
-    first = sessions.begin()
-    others = [sessions.begin() for _ in range(1_000)]
+async def test_ten_wrong_keys_in_a_minute_are_enough(guarded: Running) -> None:
+    statuses = [
+        (await guarded.client.post("/login", data={"key": f"guess-{number}"})).status_code
+        for number in range(11)
+    ]
 
-    assert not sessions.holds(first)
-    assert sessions.holds(others[0])
-    assert sessions.holds(others[-1])
-    now[0] = 12 * 3600.0
-    assert not sessions.holds(others[-1])
-    assert not sessions.holds(None)
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_the_end_of_a_session_takes_the_token_of_the_session(guarded: Running) -> None:
+    await guarded.client.post("/login", data={"key": "boss"})
+    page = await guarded.get("/traces")
+    token = page.text.partition('data-csrf="')[2].partition('"')[0]
+
+    without = await guarded.client.post("/logout")
+    still = await guarded.get("/traces")
+    out = await guarded.client.post("/logout", data={"csrf": token})
+
+    assert (without.status_code, still.status_code, out.status_code) == (403, 200, 303)
+    assert (await guarded.get("/traces")).status_code == 303
+
+
+async def test_no_form_of_another_site_counts(guarded: Running) -> None:
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        login = await guarded.client.post("/login", data={"key": "boss"}, headers=headers)
+
+        assert login.status_code == 403
+
+
+async def test_no_script_and_no_style_within_a_page_would_run(guarded: Running) -> None:
+    await guarded.client.post("/login", data={"key": "boss"})
+    page = await guarded.get("/traces")
+
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "style=" not in page.text
+    assert page.text.count("<script") == 1
+
+
+def test_a_session_ends_after_12_hours_and_is_opened_with_its_own_secret_only() -> None:
+    now = [1000.0]
+    sessions = Sessions(b"one", now=lambda: now[0])
+    session = sessions.begin("the-key", name="ada", scopes=frozenset({"read"}))
+    cookie = sessions.seal(session)
+
+    assert sessions.opened(cookie) == session
+    assert "the-key" not in cookie
+    assert Sessions(b"one", now=lambda: now[0]).opened(cookie) == session, "another replica"
+    assert Sessions(b"two", now=lambda: now[0]).opened(cookie) is None
+    assert sessions.opened(cookie[:-4] + "AAAA") is None
+    now[0] += 12 * 3600
+    assert sessions.opened(cookie) is None
+    assert sessions.opened(None) is None
+
+
+def test_a_token_is_of_one_session() -> None:
+    sessions = Sessions(b"secret")
+    one, other = (sessions.begin(None, name="x", scopes=frozenset({"read"})) for _ in range(2))
+
+    assert sessions.is_token(one, sessions.token(one))
+    assert not sessions.is_token(one, sessions.token(other))
+    assert not sessions.is_token(one, "\N{SNOWMAN}")
+
+
+def test_the_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "monitor"
+
+    first = secret_of("", folder)
+
+    assert secret_of("", folder) == first
+    assert len(first) == 32
+    assert (folder / "secret").stat().st_mode & 0o077 == 0
+    assert secret_of("given", folder) == b"given"
