@@ -23,6 +23,7 @@ from gateway.keys.ring import KeyRing
 from gateway.routes import (
     asyncapi,
     dead,
+    dead_groups,
     dead_replays,
     direct_jobs,
     emails,
@@ -109,7 +110,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         jobs,
         job_control,
         explain,
-        dead_replays,  # before `dead`, which takes any name below its path for the id of a job
+        dead_groups,
+        dead_replays,  # both before `dead`, which takes any name below its path for the id of a job
         dead,
         handlers,
         handler_control,

@@ -21,6 +21,11 @@ SearchText = Annotated[
 ]
 """What to search for; taken literally, upper and lower case alike."""
 
+Fingerprint = Annotated[
+    str | None,
+    Query(pattern=r"^[0-9a-f]{16}$", description="Dead jobs of this group of GET /v1/dead/groups."),
+]
+
 CursorText = Annotated[
     str | None, Query(alias="cursor", description="`next` of the page before; the first page without.")
 ]

@@ -7,19 +7,23 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, Row, select, union
+from sqlalchemy import Column, ColumnElement, Row, case, select, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.history.history_table import JOBS
+from gateway.history.history_table import FINGERPRINT, JOBS
 from gateway.history.job_filter import Cursor, Filter, conditions, is_after, is_state
 from gateway.history.looks import PLAN_FOR_THESE_VALUES, looks_for
 from shared.clock import rfc3339
 from shared.jobs import State
 
 _ONLY_DEAD: Final = frozenset({"event", "raw", "channel"})
-_NEVER_SHOWN: Final = frozenset({"position", "error_type", "failure"})
-_SHOWN_DEAD: Final = [column for column in JOBS.columns if column.name not in _NEVER_SHOWN]
-_SHOWN: Final = [column for column in _SHOWN_DEAD if column.name not in _ONLY_DEAD]
+_NEVER_SHOWN: Final = frozenset({"position", "error_type", "failure", "fingerprint", "frame"})
+_FINGERPRINT: Final = case((is_state(State.DEAD), FINGERPRINT)).label("fingerprint")
+_SHOWN_DEAD: Final[list[ColumnElement[Any]]] = [
+    *(column for column in JOBS.columns if column.name not in _NEVER_SHOWN),
+    _FINGERPRINT,
+]
+_SHOWN: Final = [column for column in _SHOWN_DEAD if column.key not in _ONLY_DEAD]
 
 
 class Page(NamedTuple):
@@ -74,7 +78,7 @@ class History:
 
     async def _newest(
         self,
-        columns: Sequence[Column[Any]],
+        columns: Sequence[ColumnElement[Any]],
         wanted: Filter,
         at: Column[Any],
         *,
@@ -109,7 +113,7 @@ def _page(items: list[dict[str, Any]], instants: Sequence[datetime], limit: int)
 
 
 def _job(row: Row[Any]) -> dict[str, Any]:
-    """The same members as JobRecord.to_api(), in the same order."""
+    """The same members as those of a job from Redis."""
     return {
         "id": row.id,
         "handler": row.handler,
@@ -131,6 +135,7 @@ def _job(row: Row[Any]) -> dict[str, Any]:
         "event_type": row.event_type,
         "attempts": row.attempts or [],
         "caused": row.caused or [],
+        "fingerprint": row.fingerprint,
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.history.fingerprints import fingerprint_of
 from shared.jobs import FINAL, Change, JobRecord, State
 from shared.telemetry import get_logger
 
@@ -43,6 +44,8 @@ COLUMNS: Final = {
     "position": "bigint",
     "error_type": "text",
     "failure": "text",
+    "fingerprint": "text",
+    "frame": "text",
 }
 """The columns of gateway.jobs that the recorder writes, with their types."""
 
@@ -59,6 +62,7 @@ _DETAILS: Final = (
     "channel",
     "error_type",
     "failure",
+    "frame",
 )
 
 
@@ -81,6 +85,7 @@ def row_of(record: JobRecord, position: int) -> HistoryRow:
         "trace_id": record.trace_id,
         "position": position,
         **_failure_of(record),
+        **_fingerprint_of(record),
     }
     details: dict[str, tuple[Callable[[Any], Any], Any]] = {
         "worker": (_text, record.worker),
@@ -160,6 +165,14 @@ def _failure_of(record: JobRecord) -> HistoryRow:
     failure = "\n".join(line for line in lines if line)
     # Postgres has no text with a NUL; the error itself, which is JSON, keeps it.
     return {"error_type": type_.replace("\0", "") or None, "failure": failure.replace("\0", "")}
+
+
+def _fingerprint_of(record: JobRecord) -> HistoryRow:
+    """What dead jobs are grouped by; nothing of any other job."""
+    if record.state != State.DEAD:
+        return {"fingerprint": None, "frame": None}
+    found = fingerprint_of(record.handler, record.error, record.reason)
+    return {"fingerprint": found.digits, "frame": found.frame}
 
 
 def _text(value: str) -> str:

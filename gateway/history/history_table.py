@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Integer,
     LargeBinary,
@@ -13,6 +14,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
+    literal_column,
 )
 
 INSTANT: Final = DateTime(timezone=True)
@@ -46,4 +49,12 @@ JOBS: Final = Table(
     Column("position", BigInteger),
     Column("error_type", Text),  # beside `error`, since JSON in a query fails on \u0000
     Column("failure", Text),  # what a search looks through; null for a job that has not failed
+    Column("fingerprint", Text),  # of a dead job; null where it was recorded before there were any
+    Column("frame", Text),
 )
+
+FINGERPRINT: Final[ColumnElement[str]] = func.coalesce(
+    JOBS.c.fingerprint,
+    literal_column("left(md5(jobs.handler || ':' || coalesce(jobs.error_type, '')), 16)", Text),
+)
+"""What dead jobs are grouped by: where there is no fingerprint, handler and type. So says an index."""

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Column, ColumnElement, Text, bindparam, tuple_
 
-from gateway.history.history_table import INSTANT, JOBS
+from gateway.history.history_table import FINGERPRINT, INSTANT, JOBS
 from shared.clock import from_rfc3339, rfc3339
 from shared.jobs import State
 
@@ -62,6 +62,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     error: str | None = None
     """The type of the last failed attempt's error."""
+    fingerprint: str | None = None
+    """What jobs died of; only dead ones have one."""
     text: str | None = None
     """An id, or a part of what the job failed with; see `places_of`."""
     ids: Sequence[str] | None = None
@@ -76,6 +78,7 @@ _EQUAL: Final = {
     "worker": JOBS.c.worker,
     "reason": JOBS.c.reason,
     "error": JOBS.c.error_type,
+    "fingerprint": FINGERPRINT,
 }
 
 
@@ -90,6 +93,8 @@ def conditions(wanted: Filter, *, at: Column[Any]) -> list[ColumnElement[bool]]:
         found.append(is_state(wanted.state))
     if wanted.error is not None:
         found.append(JOBS.c.failure.is_not(None))  # which has an index of its own
+    if wanted.fingerprint is not None:
+        found.append(is_state(State.DEAD))  # as its index has it
     if wanted.ids is not None:
         found.append(JOBS.c.id.in_(wanted.ids))
     if wanted.since is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.door.problems import unavailable
 from gateway.history.counts import count_by_state
+from gateway.history.fingerprints import fingerprint_of
 from gateway.history.history import History, Page
 from gateway.history.job_filter import Cursor, Filter
 from gateway.history.unclaimed import Unclaimed, is_named, queued
@@ -188,10 +189,15 @@ class Jobs:
 def shown(record: JobRecord) -> dict[str, Any]:
     """The job as the REST API shows it; a result that is no JSON is left out."""
     try:
-        return record.to_api()
+        job = record.to_api()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         log.warning("jobs.result_unreadable", job_id=record.id)
-        return msgspec.structs.replace(record, result=None).to_api()
+        job = msgspec.structs.replace(record, result=None).to_api()
+    is_dead = record.state == State.DEAD
+    job["fingerprint"] = (
+        fingerprint_of(record.handler, record.error, record.reason).digits if is_dead else None
+    )
+    return job
 
 
 def _link(handler: str, event_id: str) -> JobLink:

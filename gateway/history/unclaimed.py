@@ -85,7 +85,7 @@ def queued(
     due_at: str | None = None,
     trace_id: str | None = None,
 ) -> dict[str, Any]:
-    """The job of a handler that knows nothing of it yet, with the members of JobRecord.to_api()."""
+    """The job of a handler that knows nothing of it yet, with the members of any other."""
     return {
         "id": keys.job_id(handler.name, event_id),
         "handler": handler.name,
@@ -107,6 +107,7 @@ def queued(
         "event_type": handler.event_type,
         "attempts": [],
         "caused": [],
+        "fingerprint": None,
     }
 
 
@@ -117,8 +118,8 @@ def _sought(wanted: Filter, handlers: Sequence[HandlerRecord]) -> list[HandlerRe
 
 def _could_be_unclaimed(wanted: Filter) -> bool:
     """What only a claimed job can have is not asked for."""
-    is_claimed = any(one is not None for one in (wanted.worker, wanted.reason, wanted.error))
-    return wanted.state in {None, State.QUEUED} and not is_claimed
+    of_claimed = (wanted.worker, wanted.reason, wanted.error, wanted.fingerprint)
+    return wanted.state in {None, State.QUEUED} and all(one is None for one in of_claimed)
 
 
 def _is_sought(wanted: Filter, handler: HandlerRecord) -> bool:

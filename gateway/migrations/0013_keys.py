@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "gateway_0013"
-down_revision = "gateway_0011"
+down_revision = "gateway_0012"
 branch_labels = None
 depends_on = None
 

@@ -27,10 +27,10 @@ class DeadCount(NamedTuple):
 
 async def count_dead(connection: AsyncConnection, wanted: Filter) -> DeadCount:
     """Count the dead jobs of now; `sample` are the ids that a replay would begin with."""
-    matching = _matching(wanted)
-    counted = select(JOBS.c.handler, JOBS.c.reason, func.count().label("jobs")).where(*matching)
+    dead = that_are_dead(wanted)
+    counted = select(JOBS.c.handler, JOBS.c.reason, func.count().label("jobs")).where(*dead)
     groups = (await connection.execute(counted.group_by(JOBS.c.handler, JOBS.c.reason))).all()
-    first = select(JOBS.c.id).where(*matching).order_by(*_IN_ORDER).limit(SAMPLE)
+    first = select(JOBS.c.id).where(*dead).order_by(*_IN_ORDER).limit(SAMPLE)
     sample = (await connection.execute(first)).scalars().all() if groups else ()
     by_handler: dict[str, int] = {}
     by_reason: dict[str, int] = {}
@@ -45,14 +45,15 @@ async def next_dead(
     connection: AsyncConnection, wanted: Filter, *, before: datetime, after: Cursor | None, limit: int
 ) -> list[Cursor]:
     """The places of the next jobs that died before that instant."""
-    query = select(*_IN_ORDER).where(*_matching(wanted), JOBS.c.finished_at < before)
+    query = select(*_IN_ORDER).where(*that_are_dead(wanted), JOBS.c.finished_at < before)
     if after is not None:
         query = query.where(is_after(after, at=JOBS.c.finished_at, newest_first=False))
     rows = (await connection.execute(query.order_by(*_IN_ORDER).limit(limit))).all()
     return [Cursor(row.finished_at, row.id) for row in rows]
 
 
-def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
+def that_are_dead(wanted: Filter) -> list[ColumnElement[bool]]:
+    """The dead jobs that pass the filter, as conditions."""
     found = [is_state(State.DEAD), *conditions(wanted, at=JOBS.c.finished_at)]
     if wanted.text is not None:
         found.append(or_(*places_of(wanted.text)))

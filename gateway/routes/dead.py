@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from gateway.door.keys import Scope, needs
-from gateway.door.pages import Limit, Name, SearchText, json_answer, page_answer, place
+from gateway.door.pages import Fingerprint, Limit, Name, SearchText, json_answer, page_answer, place
 from gateway.door.problem_kinds import INVALID, NOT_FOUND
 from gateway.door.problems import Refused, documented
 from gateway.history.job_filter import Cursor, Filter
@@ -43,6 +43,7 @@ async def list_dead_letters(
     service: Name = None,
     reason: Death | None = None,
     error: Annotated[Name, Query(description="The type of the last error, as the job shows it.")] = None,
+    fingerprint: Fingerprint = None,
     text: Annotated[
         SearchText,
         Query(
@@ -56,7 +57,14 @@ async def list_dead_letters(
 ) -> Response:
     """Dead letters, the last to die first; a replay takes the same filter."""
     wanted = Filter(
-        handler=handler, service=service, reason=reason, error=error, text=text, since=since, until=until
+        handler=handler,
+        service=service,
+        reason=reason,
+        error=error,
+        fingerprint=fingerprint,
+        text=text,
+        since=since,
+        until=until,
     )
     return page_answer(await jobs.history.dead_letters(wanted, after=after, limit=limit))
 

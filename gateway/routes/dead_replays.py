@@ -32,6 +32,7 @@ _Text = Annotated[
     str, StringConstraints(min_length=SHORTEST_TEXT, max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$")
 ]
 _JobId = Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00]+:[^\x00:]+$")]
+_Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 _Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -45,6 +46,7 @@ class DeadFilter(BaseModel):
     service: _Name | None = None
     reason: Death | None = None
     error: _Name | None = Field(None, description="The type of the last error, as the job shows it.")
+    fingerprint: _Fingerprint | None = Field(None, description="As in GET /v1/dead/groups.")
     text: _Text | None = Field(None, description="As in GET /v1/dead.")
     ids: Annotated[list[_JobId], Field(min_length=1, max_length=1000)] | None = None
     since: AwareDatetime | None = Field(None, description="Died at this instant or later.")
@@ -126,6 +128,7 @@ class ReplayPage(BaseModel):
     openapi_extra=documented_body(
         ReplayRequest,
         look={"filter": {"handler": "email.send", "error": "RelayBusy"}, "dry_run": True},
+        group={"filter": {"fingerprint": "9f86d081884c7d65"}},
         slowly={"filter": {"handler": "email.send", "since": "2026-11-22T06:00:00Z"}, "rate": 5},
         everything={"filter": {"all": True}},
     ),

@@ -10,11 +10,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from msgspec.structs import replace
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.door.etags import etag_of, is_known
 from gateway.door.keys import Key, Needs, Scope, needs
-from gateway.door.pages import Limit, Name, SearchText, json_answer, page_answer, place
+from gateway.door.pages import Fingerprint, Limit, Name, SearchText, json_answer, page_answer, place
 from gateway.door.problem_kinds import INVALID, NOT_FOUND, TOO_MANY_STREAMS
 from gateway.door.problems import Refused, documented
 from gateway.door.streams import follow
@@ -83,6 +83,7 @@ class JobBody(BaseModel):
     event_type: str
     attempts: list[dict[str, Any]]
     caused: list[dict[str, str]]
+    fingerprint: str | None = Field(description="Of a dead job: the group of GET /v1/dead/groups it is in.")
 
 
 class JobPage(BaseModel):
@@ -116,6 +117,7 @@ async def sought(
     since: Annotated[AwareDatetime | None, Query(description="Queued at this instant or later.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Queued before this instant.")] = None,
     error: Annotated[Name, Query(description="The type of the last error, as the job shows it.")] = None,
+    fingerprint: Fingerprint = None,
     text: Annotated[
         SearchText,
         Query(
@@ -131,6 +133,7 @@ async def sought(
         worker=worker,
         event_id=event_id,
         error=error,
+        fingerprint=fingerprint,
         text=text,
         since=since,
         until=until,

@@ -110,6 +110,7 @@ def bury(workers: Workers, engine: AsyncEngine) -> Bury:
         reason: str = "exhausted",
         error: str = "RelayBusy",
         message: str = "the relay is busy",
+        stack: str = "",
         since: datetime = DEAD_SINCE,
         recorded: bool = True,
     ) -> list[str]:
@@ -121,7 +122,7 @@ def bury(workers: Workers, engine: AsyncEngine) -> Bury:
                 handler=handler,
                 attempt=5,
                 reason=reason,
-                error={"type": error, "message": message, "stack": ""},
+                error={"type": error, "message": message, "stack": stack},
                 attempts=b'{"attempt":5,"worker":"w1"}',
                 finished_at=str(round((since + timedelta(seconds=n)).timestamp() * 1000)),
                 event=structured(event_id),
