@@ -20,7 +20,7 @@ from launcher.detach import up_detached
 from launcher.down import down as stop_system
 from launcher.environment import Given
 from launcher.errors import CommandMissing, LauncherError, NotRunning
-from launcher.migrate import migrate as migrate_tables
+from launcher.operate.late import EXIT_CODES, LateCommands, declare
 from launcher.state import read_state
 from launcher.status import Status
 from launcher.status import status as look_at_system
@@ -32,9 +32,10 @@ _NOT_RUNNING = 3
 
 app = typer.Typer(
     name="trunkline",
-    help="Run the whole of Trunkline on this machine, without Docker.",
+    help="Run the whole of Trunkline on this machine, without Docker, and look after any system that runs.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=LateCommands,
+    epilog=EXIT_CODES,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -106,6 +107,8 @@ def status(
 @app.command()
 def migrate(data: Data = DEFAULT) -> None:
     """Bring all tables to this version's form: in DATABASE_URL, else in the running system."""
+    from launcher.migrate import migrate as migrate_tables  # noqa: PLC0415 - other commands need not pay for it
+
     applied = asyncio.run(migrate_tables(_database(data)))
     for name in applied:
         typer.echo(f"migrated {name}")
@@ -154,6 +157,9 @@ def drill(
 
     options = DrillOptions(seconds=seconds, bus=bus.value, jobs=jobs, workers=workers, breaks=breaks.value)
     raise typer.Exit(run_drill(options if seed is None else replace(options, seed=seed)))
+
+
+declare(app)
 
 
 def main() -> None:
