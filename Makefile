@@ -5,7 +5,7 @@ BIN := .venv/bin
 DATA ?= .trunkline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check check-style check-types check-imports format test up demo down docs bench secrets images compose-test
+.PHONY: help setup check check-style check-types check-imports format test browser up demo down docs bench secrets images compose-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,13 @@ format: setup ## put the code into its form
 	$(BIN)/ruff check --quiet --fix . || true
 	$(BIN)/ruff format --quiet .
 
-test: setup ## all tests, with real servers on free ports
+test: setup browser ## all tests, with real servers on free ports, and a real browser
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+browser: # for the tests of the monitor; without one they are skipped, and say so
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get install --quiet --quiet --yes --no-install-recommends chromium >/dev/null; } || \
+	  echo "no chromium, and no way to install it here: the tests in a browser will be skipped"
 
 up: setup ## the whole system on this machine; Ctrl-C ends it
 	$(BIN)/trunkline up --data $(DATA)

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     Send = Callable[[AsgiMessage], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+QUIET_AGENT: Final = b"trunkline-monitor"
+"""Who asks again and again on behalf of those who look: what it reads is a line at the level debug only."""
 HEALTH_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_READING: Final = frozenset({"GET", "HEAD"})
+_CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 
 
@@ -57,17 +61,28 @@ class TraceMiddleware:
         if scope["type"] != "http" or scope["path"] in self._skip:
             await self._app(scope, receive, send)
             return
-        traceparent, request_id = _identity(scope)
+        traceparent, request_id, agent = _identity(scope)
         method = scope["method"] if scope["method"] in names.KNOWN_METHODS else names.OTHER_METHOD
         with self._tracing.request(method, scope["path"], traceparent=traceparent) as span:
             tokens = bind_contextvars(trace_id=span.trace_id, request_id=request_id)
             try:
-                await self._serve(scope, receive, send, method=method, span=span, request_id=request_id)
+                is_quiet = agent == QUIET_AGENT and method in _READING
+                await self._serve(
+                    scope, receive, send, method=method, span=span, request_id=request_id, is_quiet=is_quiet
+                )
             finally:
                 reset_contextvars(**tokens)
 
     async def _serve(
-        self, scope: "Scope", receive: "Receive", send: "Send", *, method: str, span: "Span", request_id: str
+        self,
+        scope: "Scope",
+        receive: "Receive",
+        send: "Send",
+        *,
+        method: str,
+        span: "Span",
+        request_id: str,
+        is_quiet: bool,
     ) -> None:
         added = [(b"x-trace-id", span.trace_id.encode()), (b"x-request-id", request_id.encode())]
         status: int | None = None
@@ -90,7 +105,9 @@ class TraceMiddleware:
         finally:
             took_s = time.perf_counter() - started_at
             route = _route(scope, mount)
-            self._conclude(span, method=method, route=route, status=status, took_s=took_s, error=error)
+            self._conclude(
+                span, method=method, route=route, status=status, took_s=took_s, error=error, is_quiet=is_quiet
+            )
 
     def _conclude(
         self,
@@ -101,6 +118,7 @@ class TraceMiddleware:
         status: int | None,
         took_s: float,
         error: BaseException | None,
+        is_quiet: bool,
     ) -> None:
         if route is not None:
             span.rename(f"{method} {route}")
@@ -121,30 +139,31 @@ class TraceMiddleware:
             span.fail(str(status))
             self._log.warning("http.request", **fields)
         else:
-            self._log.info("http.request", **fields)
+            tell = self._log.debug if is_quiet and status < _CLIENT_ERROR else self._log.info
+            tell("http.request", **fields)
         if status is not None:
             span.set(names.HTTP_RESPONSE_STATUS_CODE, status)
             if self._metrics is not None:
                 self._metrics.request_finished(method, route, status, took_s)
 
 
-def _identity(scope: "Scope") -> tuple[str | None, str]:
-    """The traceparent and the request id of the headers; the id is made where it is missing or odd."""
+def _identity(scope: "Scope") -> tuple[str | None, str, bytes]:
+    """The traceparent, the request id (made where it is missing or odd) and the agent of the headers."""
     traceparents: list[bytes] = []
-    request_id = b""
+    request_id = agent = b""
     for name, value in scope["headers"]:
         if name == b"traceparent":
             traceparents.append(value)
         elif name == b"x-request-id":
             request_id = value
+        elif name == b"user-agent":
+            agent = value
     # Two of them contradict each other: a new trace, as for a malformed one.
     traceparent = traceparents[0].decode("latin-1").strip() if len(traceparents) == 1 else None
     if _SANE_REQUEST_ID.fullmatch(request_id):
-        return traceparent, request_id.decode("ascii")
-    return (
-        traceparent,
-        f"{getrandbits(128):032x}",
-    )  # no secret: from `secrets` it would cost five times as much
+        return traceparent, request_id.decode("ascii"), agent
+    # No secret: from `secrets` it would cost five times as much.
+    return traceparent, f"{getrandbits(128):032x}", agent
 
 
 def _route(scope: "Scope", mount: str) -> str | None:

@@ -111,6 +111,16 @@ async def test_a_sane_request_id_is_echoed_and_any_other_is_replaced(client: htt
     assert {len(long), len(odd), len(made)} == {32}
 
 
+async def test_what_the_monitor_reads_again_and_again_is_no_line_but_what_it_meets_is(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitor = {"User-Agent": "trunkline-monitor"}
+    for path, headers in (("/v1/users/7", monitor), ("/v1/users/8", {}), ("/v1/nothing", monitor)):
+        await client.get(path, headers=headers)
+
+    assert [request["status"] for request in requests(capsys)] == [200, 404]
+
+
 async def test_a_request_writes_one_line_and_those_within_carry_its_ids(
     client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
