@@ -92,7 +92,9 @@ class History:
         if after is not None:
             filters.append(is_after(after, at=at, newest_first=True))
         query = select(*columns).order_by(*newest_first).limit(limit + 1)
-        looks = looks_for(wanted, filters, named=named, newest_first=newest_first, most=limit + 1)
+        looks = looks_for(
+            wanted, filters, at=at, after=after, named=named, newest_first=newest_first, most=limit + 1
+        )
         if not looks:
             return await self._rows(query.where(*filters))
         # One ordered look for each place, not one look with OR: Postgres would go through all jobs for that.

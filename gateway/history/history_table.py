@@ -1,5 +1,6 @@
 """The table gateway.jobs: what the history reads, column by column."""
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
@@ -58,3 +59,6 @@ FINGERPRINT: Final[ColumnElement[str]] = func.coalesce(
     literal_column("left(md5(jobs.handler || ':' || coalesce(jobs.error_type, '')), 16)", Text),
 )
 """What dead jobs are grouped by: where there is no fingerprint, handler and type. So says an index."""
+
+QUEUED_UTC: Final[ColumnElement[datetime]] = literal_column("timezone('UTC', jobs.queued_at)", DateTime())
+"""queued_at as the indexes of the jobs of one handler, service, worker or error have it."""
