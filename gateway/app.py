@@ -27,6 +27,7 @@ from gateway.routes import (
     dead_replays,
     direct_jobs,
     emails,
+    event_lists,
     events,
     explain,
     files,
@@ -97,6 +98,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     )
     app.state.drain = drain
     for resource in (
+        event_lists,
         events,
         groups,
         users,

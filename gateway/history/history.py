@@ -52,6 +52,14 @@ class History:
         rows = await self._rows(select(*_SHOWN).where(JOBS.c.event_id == event_id))
         return {row.id: _job(row) for row in rows}
 
+    async def of_events(self, event_ids: Sequence[UUID]) -> dict[str, dict[str, dict[str, Any]]]:
+        """The recorded jobs of each of these events: by the event's id, then by the job's."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for row in await self._rows(select(*_SHOWN).where(JOBS.c.event_id.in_(event_ids))):
+            job = _job(row)
+            found.setdefault(job["event_id"], {})[job["id"]] = job
+        return found
+
     async def page(
         self, wanted: Filter, *, after: Cursor | None, limit: int, named: Sequence[str] = ()
     ) -> Page:

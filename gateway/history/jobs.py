@@ -15,11 +15,12 @@ from gateway.history.fingerprints import fingerprint_of
 from gateway.history.history import History, Page
 from gateway.history.job_filter import Cursor, Filter
 from gateway.history.unclaimed import Unclaimed, is_named, queued
+from gateway.ledger.event_list import ListedEvent
 from gateway.ledger.later import due_at
 from gateway.ledger.registered import RegisteredHandlers
 from shared.bus.redis_streams import UNAVAILABLE
 from shared.clock import from_rfc3339, rfc3339
-from shared.jobs import JobReader, JobRecord, Registry, State, keys
+from shared.jobs import HandlerRecord, JobReader, JobRecord, Registry, State, keys
 from shared.telemetry import get_logger, trace_id_of
 
 log = get_logger()
@@ -86,16 +87,37 @@ class Jobs:
 
         `only` is the handler that the event is for, where it is for one alone.
         """
-        if only is None:
-            handlers = await self.handlers.of_type(event_type)
-        else:
-            handlers = [one for one in (await self.handlers.all()).values() if one.name == only]
+        handlers = await self._handlers_of(event_type, only)
         jobs = await self._known(event_id, [handler.name for handler in handlers])
-        for handler in handlers:
-            job_id = keys.job_id(handler.name, event_id)
-            if job_id not in jobs:
-                jobs[job_id] = queued(handler, event_id)
-        return [jobs[job_id] for job_id in sorted(jobs)]
+        return _whole(event_id, handlers, jobs)
+
+    async def of_events(self, events: Sequence[ListedEvent]) -> dict[str, list[dict[str, Any]]]:
+        """The jobs of each of these events, as `of_event` tells them; by the event's id.
+
+        Of events that are settled the history alone is asked: all their jobs are final in it.
+        """
+        found = await self.history.of_events([UUID(event.id) for event in events])
+        handlers = {event.id: await self._handlers_of(event.envelope.type, event.handler) for event in events}
+        job_ids = {
+            job_id
+            for event in events
+            if event.settled_at is None
+            for job_id in (
+                *(keys.job_id(one.name, event.id) for one in handlers[event.id]),
+                *found.get(event.id, ()),
+            )
+        }
+        for job in await self._live(sorted(job_ids)) or ():
+            if job:
+                found.setdefault(job["event_id"], {})[job["id"]] = job
+        return {
+            event.id: _whole(
+                event.id,
+                handlers[event.id] if event.settled_at is None else (),
+                found.get(event.id, {}),
+            )
+            for event in events
+        }
 
     async def page(self, wanted: Filter, *, after: Cursor | None, limit: int) -> Page:
         """A page of all jobs, newest first: those in the history, and those that wait for their first claim.
@@ -127,6 +149,12 @@ class Jobs:
         """`id` and `type` of the events that the jobs of this event caused."""
         jobs = await self._known(event_id, list(await self.handlers.all()))
         return [caused for job_id in sorted(jobs) for caused in jobs[job_id]["caused"]]
+
+    async def _handlers_of(self, event_type: str, only: str | None) -> list[HandlerRecord]:
+        """Who has a job when such an event comes; `only` is the one that it is for."""
+        if only is None:
+            return await self.handlers.of_type(event_type)
+        return [one for one in (await self.handlers.all()).values() if one.name == only]
 
     async def _known(self, event_id: str, handlers: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The event's jobs by id: all that the history has, and over them what Redis says of `handlers`."""
@@ -198,6 +226,14 @@ def shown(record: JobRecord) -> dict[str, Any]:
         fingerprint_of(record.handler, record.error, record.reason).digits if is_dead else None
     )
     return job
+
+
+def _whole(
+    event_id: str, handlers: Sequence[HandlerRecord], known: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The known jobs of the event, and queued ones for handlers that nobody knows of any; by id."""
+    waiting = {keys.job_id(one.name, event_id): queued(one, event_id) for one in handlers}
+    return [job for _, job in sorted((waiting | known).items())]
 
 
 def _link(handler: str, event_id: str) -> JobLink:

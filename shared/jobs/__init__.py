@@ -10,6 +10,7 @@ from shared.jobs.groups import (
     GroupEnd,
     OpenedGroup,
     decode_group,
+    group_id,
     then_id,
 )
 from shared.jobs.handler_control import HandlerControl
@@ -77,6 +78,7 @@ __all__ = [
     "WorkerRecord",
     "WorkerStanding",
     "decode_group",
+    "group_id",
     "handler_of",
     "open_work",
     "then_id",

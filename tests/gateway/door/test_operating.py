@@ -123,6 +123,8 @@ async def test_the_document_describes_what_operators_use(client: AsyncClient) ->
         ("/v1/scale", "MeasuredServices"),
         ("/v1/scale/{service}", "MeasuredService"),
         ("/v1/jobs/counts", "JobCounts"),
+        ("/v1/events", "EventPage"),
+        ("/v1/events/{event_id}/tree", "Tree"),
         ("/v1/jobs/{job_id}/explain", "Explanation"),
         ("/v1/handlers/{name}", "HandlerBody"),
     ):
