@@ -39,6 +39,7 @@ from gateway.routes import (
     jobs,
     keys,
     me,
+    mass_orders,
     notifications,
     orders,
     problems,
@@ -111,6 +112,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         direct_jobs,
         jobs,
         job_control,
+        mass_orders,
         explain,
         dead_groups,
         dead_replays,  # both before `dead`, which takes any name below its path for the id of a job

@@ -19,6 +19,7 @@ from gateway.notifications.notifications import Notifications
 from gateway.operations.again import RunAgain
 from gateway.operations.explainer import Explainer
 from gateway.operations.handler_view import HandlerView
+from gateway.operations.mass_orders import MassOrders
 from gateway.operations.replaying import Replaying
 from gateway.operations.replays import Replays
 from gateway.operations.scale import Scale
@@ -53,6 +54,7 @@ class Parts:
     scale: Scale
     explainer: Explainer
     again: RunAgain
+    mass_orders: MassOrders
     replays: Replays
     replaying: Replaying
     products: Products
@@ -110,6 +112,10 @@ async def _again(request: Request) -> RunAgain:
     return parts_of(request).again
 
 
+async def _mass_orders(request: Request) -> MassOrders:
+    return parts_of(request).mass_orders
+
+
 async def _replays(request: Request) -> Replays:
     return parts_of(request).replays
 
@@ -160,6 +166,7 @@ HandlerControlDep = Annotated[HandlerControl, Depends(_handler_control)]
 ScaleDep = Annotated[Scale, Depends(_scale)]
 ExplainerDep = Annotated[Explainer, Depends(_explainer)]
 RunAgainDep = Annotated[RunAgain, Depends(_again)]
+MassOrdersDep = Annotated[MassOrders, Depends(_mass_orders)]
 ReplaysDep = Annotated[Replays, Depends(_replays)]
 ReplayingDep = Annotated[Replaying, Depends(_replaying)]
 WorkersDep = Annotated[WorkerReader, Depends(_workers)]

@@ -28,6 +28,7 @@ from gateway.operations.again import RunAgain
 from gateway.operations.backlogs import Backlogs
 from gateway.operations.explainer import Explainer
 from gateway.operations.handler_view import HandlerView
+from gateway.operations.mass_orders import MassOrders
 from gateway.operations.replaying import Replaying
 from gateway.operations.replays import Replays
 from gateway.operations.scale import Scale
@@ -124,6 +125,7 @@ async def opened(
                 position=Position(redis),
             ),
             again=again,
+            mass_orders=MassOrders(jobs, reader, control, again, engine),
             replays=replays,
             replaying=replaying,
             products=Products(engine),

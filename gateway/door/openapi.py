@@ -22,6 +22,7 @@ from gateway.routes.emails import NewEmail
 from gateway.routes.groups import NewGroup
 from gateway.routes.handler_control import HandlerChange
 from gateway.routes.keys import NewKey
+from gateway.routes.mass_orders import OrderRequest
 from gateway.routes.notifications import NewNotification
 from gateway.routes.orders import NewOrder
 from gateway.routes.products import NewGoods, NewProduct
@@ -69,6 +70,7 @@ _BODIES: Final = (
     NewGroup,
     NewJob,
     ReplayRequest,
+    OrderRequest,
     NewReport,
     Definition,
     ScheduleChange,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Select, Text, cast, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.history.history_table import JOBS
@@ -39,22 +39,48 @@ async def count_by_state(
     return found
 
 
+async def count_by_handler(
+    connection: AsyncConnection,
+    wanted: Filter,
+    states: Sequence[State],
+    handlers: Sequence[HandlerRecord],
+    *,
+    cap: int = CAP,
+) -> dict[tuple[str, str], int]:
+    """The jobs in these states by handler and state, all together no more than `cap`. In a transaction."""
+    looks = [_recorded(wanted, state, handlers, cap, (JOBS.c.handler, JOBS.c.state)) for state in states]
+    unclaimed = some_unclaimed(wanted, handlers, most=cap) if State.QUEUED in states else None
+    if unclaimed is not None:
+        waiting = unclaimed.subquery()
+        looks.append(select(waiting.c.handler, cast(literal(State.QUEUED.value), Text).label("state")))
+    if not looks:
+        return {}
+    some = select(union_all(*looks).subquery()).limit(cap).subquery()
+    counted = select(some.c.handler, some.c.state, func.count()).group_by(some.c.handler, some.c.state)
+    await connection.execute(PLAN_FOR_THESE_VALUES)
+    return {(handler, state): jobs for handler, state, jobs in await connection.execute(counted)}
+
+
 def _counted(state: State, jobs: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     return select(cast(literal(state.value), Text), func.count()).select_from(jobs.subquery())
 
 
 def _recorded(
-    wanted: Filter, state: State, handlers: Iterable[HandlerRecord], most: int
+    wanted: Filter,
+    state: State,
+    handlers: Iterable[HandlerRecord],
+    most: int,
+    columns: Sequence[ColumnElement[Any]] = (_ONE,),
 ) -> Select[*tuple[Any, ...]]:
     """A row for each recorded job in that state, at most so many."""
     filters = conditions(msgspec.structs.replace(wanted, state=state), at=JOBS.c.queued_at)
     if wanted.text is None:
-        return select(_ONE).where(*filters).select_from(JOBS).limit(most)
+        return select(*columns).where(*filters).select_from(JOBS).limit(most)
     named = [JOBS.c.handler == one.name for one in handlers if is_named(one, wanted.text)]
     places = [*named, *reversed(places_of(wanted.text))]
     # One after the other, each without what those before it have: it ends as soon as there are enough.
     looks = [
-        select(_ONE)
+        select(*columns)
         .select_from(JOBS)
         .where(*filters, place, *(one.is_not(true()) for one in places[:before]))
         for before, place in enumerate(places)

@@ -175,6 +175,7 @@ def _candidates(
     )
     claimed = select(JOBS.c.id).where(JOBS.c.id == job_id).correlate(events, handler)
     return handler, select(
+        handler.c.name.label("handler"),
         job_id.label("job_id"),
         cast(events.c.id, Text).label("event_id"),
         events.c.accepted_at,

@@ -10,6 +10,7 @@ from shared.bus.redis_streams import RedisClient
 from shared.bus.redis_streams.queue_keys import mark_of
 from shared.clock import rfc3339
 from shared.jobs import keys
+from shared.jobs.control import CANCELLING
 from shared.telemetry import trace_id_of
 
 
@@ -112,6 +113,23 @@ class JobReader:
         return [
             record(job_id, fields) if fields else None
             for job_id, fields in zip(job_ids, await pipe.execute(), strict=True)
+        ]
+
+    async def states(self, job_ids: Sequence[str]) -> list[str | None]:
+        """Where the jobs stand, in this order, None for those that Redis does not know; one round trip.
+
+        A running job that is to be cancelled counts as CANCELLING.
+        """
+        if not job_ids:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for handler, event_id in map(keys.split_job_id, job_ids):
+            pipe.hget(keys.job(handler, event_id), "state")
+            pipe.sismember(keys.cancelling(handler), event_id)
+        replies = iter(await pipe.execute())
+        return [
+            CANCELLING if is_cancelling else state.decode() if state else None
+            for state, is_cancelling in zip(replies, replies, strict=True)
         ]
 
     async def hold(self, job_id: str) -> Hold:
