@@ -178,9 +178,11 @@ class Ledger:
 
     async def find(self, id_: str) -> Entry | None:
         """The event of this id (a UUID), or None."""
-        async with self._reads.connect() as connection:
-            row = (await connection.execute(_SELECT, {"ids": [id_]})).one_or_none()
-        return _entry(row) if row else None
+        return next(iter(await self.find_all([id_])), None)
+
+    async def find_all(self, ids: Sequence[str]) -> list[Entry]:
+        """Those of these events that were accepted, in any order."""
+        return [_entry(row) for row in await self._rows_of(ids)] if ids else []
 
     async def caused_by(self, id_: str) -> list[dict[str, str]]:
         """`id` and `type` of the accepted events that name this one as their cause; the first 1,000."""

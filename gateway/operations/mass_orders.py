@@ -18,7 +18,7 @@ from gateway.history.counts import CAP, count_by_handler
 from gateway.history.job_filter import Filter
 from gateway.history.jobs import Jobs
 from gateway.ledger.away import away
-from gateway.operations.again import RunAgain
+from gateway.operations.again import NOT_KEPT, RunAgain
 from shared.clock import from_rfc3339
 from shared.jobs import CANCELLING, GONE, JobControl, JobReader, State
 from shared.telemetry import get_logger
@@ -85,7 +85,8 @@ class MassOrders:
         for (handler, state), jobs in counts.items():
             by_handler[handler] += jobs
             by_state[state] += jobs
-        sample = [job["id"] async for job in _first(SAMPLE, self._newest(wanted, states))] if counts else []
+        newest = self._newest(wanted, states, page=SAMPLE)
+        sample = [job["id"] async for job in _first(SAMPLE, newest)] if counts else []
         return Matched(
             by_handler.total(), CAP, dict(by_handler.most_common()), dict(by_state.most_common()), sample
         )
@@ -93,34 +94,34 @@ class MassOrders:
     async def give(self, order: Order, wanted: Filter) -> Ordered:
         """Order the newest of the jobs, MOST of them at most."""
         states = _states(order, wanted)
-        candidates = self._newest(wanted, states)
+        candidates = self._newest(wanted, states, page=_PAGE)
         outcomes, until = Counter[str](), time.monotonic() + LONGEST.total_seconds()
         while outcomes["done"] < MOST and time.monotonic() < until:
             page = [job async for job in _first(min(_PAGE, MOST - outcomes["done"]), candidates)]
             if not page:
                 break
             ready = await self._ready(page, states)
-            if order == "retry":
-                await self._again.reopen(ready)
-            outcomes += await self._each(ready, self._cancel if order == "cancel" else self._retry)
+            outcomes += await (self._cancel_all(ready) if order == "cancel" else self._retry_all(ready))
         is_over = [job async for job in _first(1, candidates)] == []
         done = outcomes.pop("done", 0)
         # Where nothing was done, the same again would do nothing, too.
         return Ordered(done, dict(outcomes), remaining=done > 0 and not is_over)
 
-    async def _newest(self, wanted: Filter, states: Sequence[State]) -> AsyncIterator[dict[str, Any]]:
-        """All jobs in these states that pass the filter, newest first."""
-        lists = [self._of_state(replace(wanted, state=state)) for state in states]
+    async def _newest(
+        self, wanted: Filter, states: Sequence[State], *, page: int
+    ) -> AsyncIterator[dict[str, Any]]:
+        """All jobs in these states that pass the filter, newest first; read so many at a time."""
+        lists = [self._of_state(replace(wanted, state=state), page) for state in states]
         heads = [(await anext(jobs, None), jobs) for jobs in lists]
         while found := [(job, jobs) for job, jobs in heads if job is not None]:
             newest, rest = max(found, key=lambda head: (head[0]["queued_at"], head[0]["id"]))
             yield newest
             heads = [(await anext(jobs, None) if jobs is rest else job, jobs) for job, jobs in found]
 
-    async def _of_state(self, wanted: Filter) -> AsyncIterator[dict[str, Any]]:
+    async def _of_state(self, wanted: Filter, size: int) -> AsyncIterator[dict[str, Any]]:
         after, is_over = None, False
         while not is_over:
-            page = await self._jobs.page(wanted, after=after, limit=_PAGE)
+            page = await self._jobs.page(wanted, after=after, limit=size)
             for job in page.items:
                 yield job
             after, is_over = page.next, page.next is None
@@ -149,6 +150,22 @@ class MassOrders:
             log.exception("jobs.order_failed", job_id=job["id"])
             return "failed"
 
+    async def _cancel_all(self, jobs: Sequence[dict[str, Any]]) -> Counter[str]:
+        return await self._each(jobs, self._cancel)
+
+    async def _retry_all(self, jobs: Sequence[dict[str, Any]]) -> Counter[str]:
+        """With the events of all at once: Redis forgets them after a while, the ledger does not."""
+        await self._again.reopen(jobs)
+        kept = await self._again.kept(jobs)
+
+        async def retry(job: dict[str, Any]) -> str:
+            state = await self._again.queue(job, kept=kept.get(job["event_id"], NOT_KEPT))
+            if state == GONE:
+                return "event_gone"
+            return "done" if state == State.QUEUED else "not_ended"
+
+        return await self._each(jobs, retry)
+
     async def _cancel(self, job: dict[str, Any]) -> str:
         due_at = from_rfc3339(job["due_at"]) if job["due_at"] else datetime.now(UTC)
         due_in = max(timedelta(0), due_at - datetime.now(UTC))
@@ -156,12 +173,6 @@ class MassOrders:
             job["handler"], job["event_id"], event_type=job["event_type"], due_in=due_in
         )
         return "done" if state in {CANCELLING, State.CANCELLED} else "ended"
-
-    async def _retry(self, job: dict[str, Any]) -> str:
-        state = await self._again.queue(job)
-        if state == GONE:
-            return "event_gone"
-        return "done" if state == State.QUEUED else "not_ended"
 
 
 def _states(order: Order, wanted: Filter) -> list[State]:

@@ -37,7 +37,7 @@ async def state_of(redis: Any, job_id: str) -> str:
 async def test_only_what_can_be_cancelled_is_matched(
     client: AsyncClient, workers: Workers, engine: AsyncEngine, redis: Any
 ) -> None:
-    made = {state: await make(workers, engine, state) for state in State}
+    made: dict[str, str] = {state: await make(workers, engine, state) for state in State}
     other = await make(workers, engine, "queued", handler=RECORD)
 
     dry = await order(client, "cancel", dry_run=True, handler=WELCOME)
