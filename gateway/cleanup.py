@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.door.expiry import Expiry
 
 BATCH: Final = 1000
+MINUTES_KEPT: Final = timedelta(days=7)
+"""How long the figures of jobs are kept."""
 GROUPS_BATCH: Final = 20  # each has up to some thousand members
 
 # Each removes a batch of what is older than `before`, from `after` on, in the order of that instant: what has
@@ -65,6 +67,14 @@ _AUDIT: Final = text("""
     )
     SELECT count(*) AS removed, 0 AS jobs, max(at) AS last FROM gone
 """)
+_MINUTES: Final = text("""
+    WITH gone AS (
+        DELETE FROM gateway.job_minutes WHERE minute >= :after AND minute < :before AND minute < (
+            SELECT min(minute) FROM gateway.job_minutes WHERE minute >= :after
+        ) + interval '1 hour' RETURNING minute
+    )
+    SELECT count(*) AS removed, 0 AS jobs, max(minute) AS last FROM gone
+""")
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -80,7 +90,7 @@ class Cleanup:
         self._batch = batch
 
     async def run(self) -> dict[str, int]:
-        """Remove all that is due; how many events, jobs, groups, answers and lines of the audit it was."""
+        """Remove all that is due; how many rows of each kind it was."""
         now = datetime.now(UTC)
         before = now - self._events_kept
         answers = await Expiry(self._engine, batch=self._batch).sweep()
@@ -88,12 +98,14 @@ class Cleanup:
         events, jobs = await self._remove(_EVENTS, before, batch=self._batch)
         more_jobs, _ = await self._remove(_JOBS, before, batch=self._batch)
         audit, _ = await self._remove(_AUDIT, now - self._audit_kept, batch=self._batch)
+        minutes, _ = await self._remove(_MINUTES, now - MINUTES_KEPT, batch=self._batch)
         return {
             "events": events,
             "jobs": jobs + more_jobs,
             "groups": groups,
             "answers": answers,
             "audit": audit,
+            "minutes": minutes,
         }
 
     async def _remove(self, statement: TextClause, before: datetime, *, batch: int) -> tuple[int, int]:

@@ -26,6 +26,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     max_attempts: int
     worker: str | None
+    version: str | None = None
+    """That of the worker."""
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -168,6 +170,7 @@ def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         attempt=int(text.get("attempt", b"0")),
         max_attempts=int(text.get("max_attempts", b"0")),
         worker=_str(text, "worker"),
+        version=_str(text, "version"),
         queued_at=_instant(text, "queued_at"),
         started_at=_instant(text, "started_at"),
         finished_at=_instant(text, "finished_at"),

@@ -21,7 +21,7 @@ from gateway.history.jobs import Jobs
 from gateway.history.live import LiveJobs
 from gateway.ledger.recorder import Recorder
 from gateway.operations.handler_view import HandlerView
-from gateway.routes import asyncapi, dead, event_lists, handler_control, handlers, jobs
+from gateway.routes import asyncapi, dead, event_lists, figures, handler_control, handlers, jobs
 from shared.bus.redis_streams import connect as connect_redis
 from shared.db import connect
 from shared.jobs import HandlerControl, HandlerReader, JobLog, JobReader, Registry, WorkerReader
@@ -99,7 +99,7 @@ def app(redis: Any, registry: Registry, lookup: Jobs, live: LiveJobs, engine: As
         exception_handlers={HTTPException: answer_refusal, RequestValidationError: answer_refusal},
         middleware=[Middleware(Problems), Middleware(KeyCheck, keys=ApiKeys.parse(KEYS))],
     )
-    for resource in (jobs, event_lists, dead, handlers, handler_control, asyncapi):
+    for resource in (jobs, event_lists, dead, figures, handlers, handler_control, asyncapi):
         app.include_router(resource.router)
     app.state.parts = SimpleNamespace(
         engine=engine,

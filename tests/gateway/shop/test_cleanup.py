@@ -132,4 +132,4 @@ async def test_the_tick_of_the_scheduler_cleans_up_and_the_counts_are_the_result
 
     result = await cleanup(tick, a_job(tick, "gateway.cleanup"), sweeping(engine))
 
-    assert result == {"events": 2, "jobs": 2, "groups": 0, "answers": 0, "audit": 0}
+    assert result == {"events": 2, "jobs": 2, "groups": 0, "answers": 0, "audit": 0, "minutes": 0}
