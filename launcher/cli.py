@@ -17,6 +17,7 @@ import typer
 
 from launcher.data_folder import DEFAULT, DataFolder
 from launcher.detach import up_detached
+from launcher.doctor.command import doctor
 from launcher.down import down as stop_system
 from launcher.environment import Given
 from launcher.errors import CommandMissing, LauncherError, NotRunning
@@ -160,6 +161,7 @@ def drill(
 
 
 declare(app)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 async def migrate(database_url: str) -> list[str]:
     """Apply what is missing from each service's history; the names of it. Raises MigrationFailed."""
-    histories = _histories()
-    if not histories or await is_up_to_date(database_url, histories):
+    known = histories()
+    if not known or await is_up_to_date(database_url, known):
         return []
     # Imported late: SQLAlchemy and Alembic cost half a second that other commands need not pay.
     from asyncpg import PostgresError  # noqa: PLC0415
@@ -31,7 +31,7 @@ async def migrate(database_url: str) -> list[str]:
     from shared.db import migrate as bring_up  # noqa: PLC0415
 
     try:
-        return await bring_up(DatabaseUrl(database_url), histories)
+        return await bring_up(DatabaseUrl(database_url), known)
     except (OSError, PostgresError, SQLAlchemyError, SettingsError) as error:
         raise MigrationFailed(str(error)) from error
 
@@ -55,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def _histories() -> dict[str, Path]:
+def histories() -> dict[str, Path]:
     """The migrations of each installed service that owns tables; its schema has its name."""
     folders = {service.name: folder / "migrations" for service in installed() if (folder := service.folder())}
     return {name: folder for name, folder in folders.items() if folder.is_dir()}

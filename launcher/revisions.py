@@ -25,9 +25,7 @@ async def is_up_to_date(database_url: str, histories: Mapping[str, Path]) -> boo
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     try:
-        found = [
-            await _recorded(connection, schema) == newest(folder) for schema, folder in histories.items()
-        ]
+        found = [await recorded(connection, schema) == newest(folder) for schema, folder in histories.items()]
         return all(found)
     except asyncpg.PostgresError:  # no such schema or table yet
         return False
@@ -37,15 +35,26 @@ async def is_up_to_date(database_url: str, histories: Mapping[str, Path]) -> boo
 
 def newest(folder: Path) -> set[str]:
     """The revisions that no other builds on; read as text, for to run them needs Alembic."""
-    revisions: set[str] = set()
-    built_on: set[str] = set()
-    for file in folder.glob("*.py"):
-        for is_down, name in _REVISION.findall(file.read_text(encoding="utf-8")):
-            (built_on if is_down else revisions).add(name)
-    return revisions - built_on
+    named = _named(folder)
+    return {name for _, name in named} - {name for is_down, name in named if is_down}
 
 
-async def _recorded(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> set[str]:
+def revisions(folder: Path) -> set[str]:
+    """All revisions of the folder."""
+    return {name for is_down, name in _named(folder) if not is_down}
+
+
+async def recorded(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> set[str]:
+    """What the schema stands at; raises what asyncpg raises where it has no table of revisions."""
     query = f'SELECT version_num FROM "{schema}".alembic_version'  # noqa: S608 - the name is a service's
     rows = await connection.fetch(query, timeout=_LIMIT_S)
     return {row["version_num"] for row in rows}
+
+
+def _named(folder: Path) -> set[tuple[str, str]]:
+    """(down or not, revision) of each line that names one."""
+    return {
+        (is_down, name)
+        for file in folder.glob("*.py")
+        for is_down, name in _REVISION.findall(file.read_text(encoding="utf-8"))
+    }

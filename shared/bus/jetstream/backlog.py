@@ -17,6 +17,11 @@ async def backlog(connection: NatsConnection, handler: str, event_type: str) -> 
     jetstream = connection.jetstream
     if jetstream is None:
         raise nats.errors.ConnectionClosedError
+    return await backlog_in(jetstream, handler, event_type)
+
+
+async def backlog_in(jetstream: JetStreamContext, handler: str, event_type: str) -> Backlog:
+    """The same, for who has a connection of another kind."""
     try:
         info = await jetstream.consumer_info(wire.STREAM, durable_of(handler))
     except NotFoundError:
