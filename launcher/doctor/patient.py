@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from launcher.doctor.addresses import Addresses
 
 LIMIT_S = 3.0
-_AWAY = (
-    "What needs it stands still: accepted events wait in Postgres, and without Postgres nothing is accepted."
-)
+_STANDS_STILL = {
+    "redis": "No job starts or ends; accepted events wait in Postgres.",
+    "nats": "Events that are routed to it wait in Postgres.",
+    "postgres": "Nothing is accepted, and no handler that writes to it succeeds.",
+    "gateway": "Nobody can send or ask for anything over HTTP.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,13 @@ async def _nats(url: str, stack: AsyncExitStack) -> Nats:
         refused.append(str(error))
 
     client = await nats.connect(
-        url, name="trunkline doctor", connect_timeout=2, allow_reconnect=False, error_cb=note
+        url,
+        name="trunkline doctor",
+        connect_timeout=2,
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0.1,
+        error_cb=note,
     )
     stack.push_async_callback(client.close)
     return Nats(client=client, jetstream=client.jetstream(timeout=LIMIT_S), refused=refused)
@@ -146,4 +155,6 @@ def _unnamed(about: str, setting: str) -> Finding:
 
 def _away(about: str, setting: str, error: Exception) -> Finding:
     said = str(error).strip() or type(error).__name__
-    return fault(about, f"does not answer: {said}", why=_AWAY, do=f"Start it, or correct {setting}.")
+    return fault(
+        about, f"does not answer: {said}", why=_STANDS_STILL[about], do=f"Start it, or correct {setting}."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _LEAST = {"redis": (7, 0), "nats": (2, 10), "postgres": (14, 0)}
 _TRIED = {"redis": (8, 2), "nats": (2, 14), "postgres": (17, 0)}
+_NUMBER = re.compile(r"\D*(\d+)(?:\.(\d+))?")
 _NAMES = {"redis": "Redis", "nats": "NATS", "postgres": "Postgres"}
 
 
@@ -72,10 +74,9 @@ async def _workers(patient: Patient) -> list[Finding]:
 
 
 def _number(version: str) -> tuple[int, int]:
-    """`17.10 (Debian 17.10-1)` -> (17, 10); what is no number counts as 0."""
-    parts = version.lstrip("v").split(" ")[0].split("-")[0].split(".")
-    numbers = [int(part) if part.isdigit() else 0 for part in parts] + [0, 0]
-    return numbers[0], numbers[1]
+    """`17.10 (Debian 17.10-1)` -> (17, 10), `18beta1` -> (18, 0)."""
+    found = _NUMBER.match(version)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 def _text(number: tuple[int, int]) -> str:
