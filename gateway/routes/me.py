@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from gateway.door.keys import Key, Needs, Scope, Source
 from gateway.door.pages import json_answer
+from gateway.door.problems import documented
 
 router = APIRouter(prefix="/v1/me", tags=["keys"])
 
@@ -20,7 +21,7 @@ class Me(BaseModel):
     source: Source = Field(description="The setting API_KEYS, stored, or off: everybody is let in.")
 
 
-@router.get("", summary="Who asks", response_model=Me)
+@router.get("", summary="Who asks", response_model=Me, responses=documented())
 async def show_me(key: Annotated[Key, Security(Needs(None))]) -> Response:
     """The key that the request came with; any key that is known may ask."""
     return json_answer(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.app import create_app
 from gateway.door.expiry import Expiry
+from gateway.door.idempotency import SECRET_ANSWERS
 from gateway.settings import GatewaySettings
 from tests.gateway.door.conftest import Query, served
 from tests.gateway.door.events import ADA, binary
@@ -224,7 +225,7 @@ def test_each_post_documents_the_header_and_its_problems(settings: GatewaySettin
     posts = {
         path: item["post"]
         for path, item in document["paths"].items()
-        if path.startswith("/v1") and "post" in item
+        if path.startswith("/v1") and "post" in item and path not in SECRET_ANSWERS
     }
     assert {"/v1/users", "/v1/emails", "/v1/events"} <= posts.keys()
     for path, operation in posts.items():
