@@ -48,6 +48,7 @@ from gateway.routes import (
     reports,
     scale,
     schedule_orders,
+    schedule_preview,
     schedules,
     users,
 )
@@ -121,6 +122,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         handlers,
         handler_control,
         schedules,
+        schedule_preview,
         schedule_orders,
         scale,
         me,

@@ -27,6 +27,7 @@ from gateway.routes.notifications import NewNotification
 from gateway.routes.orders import NewOrder
 from gateway.routes.products import NewGoods, NewProduct
 from gateway.routes.schedule_orders import Pause
+from gateway.routes.schedule_preview import Draft
 from gateway.routes.schedules import ScheduleChange
 from gateway.routes.users import NewUser
 from shared.contracts import CATALOGUE
@@ -76,6 +77,7 @@ _BODIES: Final = (
     ScheduleChange,
     Pause,
     NewKey,
+    Draft,
 )
 _PREFER: Final = {
     "name": "Prefer",

@@ -1,8 +1,7 @@
 """Orders to a schedule over HTTP: run it now, pause it, resume it; what it will do, and what it did."""
 
 from datetime import datetime
-from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +25,15 @@ from gateway.parts import EngineDep, LedgerDep, parts_of
 from gateway.routes.schedules import IfMatch, answer, is_name, known
 from gateway.schedules.checking import checked
 from gateway.schedules.etags import honour_match
-from gateway.schedules.views import FireView, ScheduleView, TickView, fire_view, tick_view
+from gateway.schedules.views import (
+    MOST_FIRES,
+    PREVIEWED,
+    Preview,
+    ScheduleView,
+    TickView,
+    preview_of,
+    tick_view,
+)
 from shared.clock import from_rfc3339, rfc3339
 from shared.contracts import Envelope
 from shared.errors import ContractError, Problem
@@ -35,9 +42,6 @@ from shared.telemetry import Tracing, get_logger
 
 router = APIRouter(prefix="/v1/schedules/{name}", tags=["schedules"])
 log = get_logger()
-
-_MOST_FIRES: Final = 100
-_PREVIEWED: Final = 5
 
 
 class Pause(BaseModel):
@@ -53,13 +57,6 @@ class RunNow(AcceptedEvent):
 
     schedule: str
     tick: str
-
-
-class Preview(BaseModel):
-    """Ticks to come, whether the schedule is paused or not."""
-
-    items: list[FireView]
-    next: None
 
 
 class TickPage(BaseModel):
@@ -159,7 +156,7 @@ async def resume_schedule(
 async def preview_schedule(
     name: str,
     engine: EngineDep,
-    count: Annotated[int, Query(ge=1, le=_MOST_FIRES)] = _PREVIEWED,
+    count: Annotated[int, Query(ge=1, le=MOST_FIRES)] = PREVIEWED,
     from_: Annotated[
         Instant | None, Query(alias="from", description="Ticks after this instant; unset: after now.")
     ] = None,
@@ -168,8 +165,7 @@ async def preview_schedule(
     async with engine.connect() as connection:
         definition = (await known(connection, name)).definition
         begin = from_ or await book.database_now(connection)
-    fires = islice(definition.timing.after(begin), count)
-    return json_answer({"items": [fire_view(definition, fire) for fire in fires], "next": None})
+    return json_answer(preview_of(definition, begin, count))
 
 
 @router.get(

@@ -1,13 +1,18 @@
 """Schedules and their ticks as the API shows them: entries in, documents out."""
 
 from datetime import datetime
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
+from gateway.schedules.plain import plain
 from shared.clock import rfc3339
 from shared.schedules import Definition, Entry, Fire, TickEntry, due_of, zone_of
+
+MOST_FIRES: Final = 100
+PREVIEWED: Final = 5
 
 
 class TickView(BaseModel):
@@ -33,6 +38,9 @@ class ScheduleView(Definition):
     """A schedule."""
 
     id: str
+    plain: str = Field(
+        description="When it fires, in plain English.", examples=["At 09:00 on Monday, Europe/Warsaw"]
+    )
     status: Literal["active", "paused", "ended"]
     paused_at: str | None
     note: str | None = Field(description="Why it is paused.")
@@ -58,6 +66,16 @@ class FireView(BaseModel):
     )
 
 
+class Preview(BaseModel):
+    """Ticks to come, whether the schedule is paused or not."""
+
+    plain: str = Field(
+        description="When it fires, in plain English.", examples=["At 09:00 on Monday, Europe/Warsaw"]
+    )
+    items: list[FireView]
+    next: None
+
+
 def schedule_view(entry: Entry, last: TickEntry | None) -> dict[str, Any]:
     """The schedule, and its latest tick."""
     return {
@@ -65,6 +83,7 @@ def schedule_view(entry: Entry, last: TickEntry | None) -> dict[str, Any]:
         **entry.definition.model_dump(mode="json"),
         "starts_at": _text(entry.definition.starts_at),
         "ends_at": _text(entry.definition.ends_at),
+        "plain": plain(entry.definition),
         "status": entry.status,
         "paused_at": _text(entry.paused_at),
         "note": entry.note,
@@ -91,8 +110,17 @@ def tick_view(tick: TickEntry) -> dict[str, Any]:
     }
 
 
-def fire_view(definition: Definition, fire: Fire) -> dict[str, Any]:
-    """One tick of a preview."""
+def preview_of(definition: Definition, begin: datetime, count: int) -> dict[str, Any]:
+    """The first ticks after that instant."""
+    fires = islice(definition.timing.after(begin), count)
+    return {
+        "plain": plain(definition),
+        "items": [_fire_view(definition, fire) for fire in fires],
+        "next": None,
+    }
+
+
+def _fire_view(definition: Definition, fire: Fire) -> dict[str, Any]:
     return {
         "at": rfc3339(fire.at),
         "local": _local(fire.at, zone_of(definition.timezone)),
