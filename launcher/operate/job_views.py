@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from launcher.operate.instants import instant, took
+from launcher.operate.options import json_text
 from launcher.operate.saying import Facts
 from launcher.operate.stacks import own_first
-from launcher.operate.tables import Column, Item, Table, at, member, plain, text_of
+from launcher.operate.tables import Column, Item, Table, at, member, text_of
 
 
 def job_table(items: Sequence[Item], *, none: str = "no jobs") -> Table:
@@ -70,7 +71,7 @@ def job_facts(job: Item) -> Facts:
             ("event", f"{job['event_id']} ({job['event_type']})"),
             ("trace", job["trace_id"]),
             ("fingerprint", job.get("fingerprint")),
-            ("result", _json(job["result"])),
+            ("result", json_text(job["result"])),
             ("caused", ", ".join(f"{one['type']} {one['id']}" for one in job["caused"]) or None),
         ]
     )
@@ -118,11 +119,3 @@ def change_line(job: Item) -> str:
 
 def _took(job: Item) -> str | None:
     return took(job.get("started_at"), job.get("finished_at"))
-
-
-def _json(value: object) -> str | None:
-    if value is None:
-        return None
-    import msgspec  # noqa: PLC0415 - a job without a result does not pay for it
-
-    return plain(msgspec.json.encode(value).decode())

@@ -96,3 +96,12 @@ def chosen(ids: list[str] | None, *, everything: bool, filters: Mapping[str, Any
 def more(page: Mapping[str, Any]) -> list[str]:
     """What to type for the next page, where there is one."""
     return [f"more with --cursor {page['next']}"] if page.get("next") else []
+
+
+def json_text(value: object) -> str | None:
+    """A value as JSON on one line; None stays None."""
+    if value is None:
+        return None
+    import msgspec  # noqa: PLC0415 - what has no such value does not pay for it
+
+    return msgspec.json.encode(value).decode()
