@@ -62,10 +62,10 @@ def coming(text: str | None, option: str) -> str | None:
 def _moment(text: str | None, option: str, direction: int) -> str | None:
     if text is None:
         return None
-    if span := _SPAN.fullmatch(text.strip()):
-        length = timedelta(**{_UNITS[span[2]]: float(span[1])})
-        return rfc3339(datetime.now(UTC) + direction * length)
     try:
+        if span := _SPAN.fullmatch(text.strip()):
+            length = timedelta(**{_UNITS[span[2]]: float(span[1])})
+            return rfc3339(datetime.now(UTC) + direction * length)
         return rfc3339(from_rfc3339(text))
     except (ValueError, OverflowError):
         raise Misused(
