@@ -17,6 +17,9 @@ Query = Mapping[str, object]
 ANSWER_LIMIT_S: Final = 10.0
 """How long an answer may take, unless the caller says otherwise."""
 
+SILENCE_LIMIT_S: Final = 45.0
+"""A stream that is silent for so long is cut off: the gateway sends a sign of life every 15 s."""
+
 _UNSAMPLED: Final = "00-{trace_id}-{span_id}-00"
 
 
@@ -145,7 +148,7 @@ class GatewayApi:
         given = self._headers(quiet=False) | {"accept": "text/event-stream"}
         if last_event_id is not None:
             given["last-event-id"] = last_event_id
-        timeout = httpx.Timeout(ANSWER_LIMIT_S, read=None)
+        timeout = httpx.Timeout(ANSWER_LIMIT_S, read=SILENCE_LIMIT_S)
         try:
             async with self._client.stream(
                 "GET", self.url + path, headers=given, timeout=timeout
@@ -153,8 +156,8 @@ class GatewayApi:
                 if response.status_code != HTTPStatus.OK:
                     _answer(response.status_code, response.headers, await response.aread())
                 yield _events(response.aiter_lines())
-        except httpx.HTTPError as error:
-            raise Unreachable(self.url, _reason(error, ANSWER_LIMIT_S)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(self.url, _reason(error, SILENCE_LIMIT_S)) from error
 
     def _headers(self, *, quiet: bool) -> dict[str, str]:
         given = {"user-agent": self._agent}

@@ -1,5 +1,6 @@
 """The client of the REST API, against the gateway itself: what comes back, and what is raised."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -56,3 +57,28 @@ async def test_nobody_there_is_told_in_one_line() -> None:
     async with GatewayApi("http://127.0.0.1:1") as api:
         with pytest.raises(Unreachable, match=r"no answer from the gateway at http://127\.0\.0\.1:1"):
             await api.get("/v1/jobs")
+
+
+async def test_a_stream_without_a_sign_of_life_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.api.SILENCE_LIMIT_S", 0.1)
+    is_over = asyncio.Event()
+
+    async def say_one_thing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: state\ndata: {"n": 1}\n\n'
+        )
+        await is_over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_one_thing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, GatewayApi(f"http://127.0.0.1:{port}") as api:
+
+        async def follow() -> None:
+            async with api.stream("/v1/jobs/a.b:c/stream") as events:
+                assert (await anext(events)).data == {"n": 1}
+                await anext(events)
+
+        with pytest.raises(Unreachable, match=r"longer than 0\.1 s"):
+            await follow()
+        is_over.set()

@@ -4,8 +4,7 @@ import json
 from uuid import uuid4
 
 import pytest
-
-from conftest import MAIL, USER, System
+from operating import MAIL, USER, System
 
 
 @pytest.fixture(scope="module")

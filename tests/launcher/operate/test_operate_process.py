@@ -11,8 +11,7 @@ import termios
 from pathlib import Path
 
 import pytest
-
-from conftest import System
+from operating import System
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "launcher"]

@@ -1,8 +1,7 @@
 """`trunkline dead`, `handlers`, `workers`, `schedules`, `keys`: against a gateway with a worker."""
 
 import pytest
-
-from conftest import System
+from operating import System
 
 
 @pytest.fixture(scope="module")
