@@ -127,8 +127,7 @@ async def test_a_tree_goes_from_the_first_cause_down_with_the_jobs(
     order = await enter(engine, "order.created", settled=True)
     mail, reserved = new_id(), new_id()
     caused = [{"id": mail, "type": "email.requested"}]
-    ended = {"caused": caused, "finished_at": "1764000000123"}
-    await workers.write(order, "succeeded", handler=RESERVE, **ended)
+    await workers.write(order, "succeeded", handler=RESERVE, caused=caused, finished_at="1764000000123")
     await recorded(engine, f"{RESERVE}:{order}", "succeeded")
     await enter(engine, "email.requested", id_=mail, at_s=1, causationid=order)
     await enter(engine, "stock.low", id_=reserved, at_s=2, causationid=order)

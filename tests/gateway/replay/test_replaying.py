@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.history.history import History
 from gateway.history.job_filter import Filter
 from gateway.ledger.ledger import Ledger
-from gateway.operations.again import RunAgain
+from gateway.operations.again import NOT_KEPT, KeptEvent, RunAgain
 from gateway.operations.replaying import Replaying
 from gateway.operations.replays import Replay, Replays
 from gateway.settings import GatewaySettings
@@ -54,8 +54,8 @@ class DiesInAPage(RunAgain):
         self.left = jobs
         self.hangs = asyncio.Event()
 
-    async def queue(self, job: dict[str, Any], *, replay_id: str = "") -> str:
-        state = await super().queue(job, replay_id=replay_id)
+    async def queue(self, job: dict[str, Any], *, replay_id: str = "", kept: KeptEvent = NOT_KEPT) -> str:
+        state = await super().queue(job, replay_id=replay_id, kept=kept)
         self.left -= 1
         if self.left <= 0:
             self.hangs.set()

@@ -117,10 +117,7 @@ def until(condition: Callable[[], T | None], what: str) -> T:
 @contextmanager
 def system(folder: Path, *, redis_url: str, nats_url: str, database_url: str) -> Generator[System]:
     """Start it in a thread of its own, for Playwright's plain API wants this one."""
-    urls = {
-        "redis_url": Secret(redis_url),
-        "nats_url": Secret(nats_url),
-    }
+    urls: dict[str, Any] = {"redis_url": Secret(redis_url), "nats_url": Secret(nats_url)}
     gateway = uvicorn.Server(
         uvicorn.Config(
             create_app(
