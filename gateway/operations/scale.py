@@ -9,6 +9,7 @@ from gateway.operations.backlogs import Backlogs, HandlerBacklog
 from shared.jobs import HandlerReader, HandlerRecord, Registry, Standing, WorkerRecord
 
 _SUMMED: Final = ("lag", "pending", "backlog", "running", "waiting", "due", "dead")
+_AGES: Final = ("oldest_age_s", "unread_age_s")
 _RATES: Final = ("started_per_s", "ended_per_s")
 NATS_AWAY: Final = "NATS does not answer: what lies there for this service is not known"
 
@@ -69,9 +70,6 @@ def _measured(
     record: HandlerRecord, standing: Standing, backlogs: HandlerBacklog, workers: int
 ) -> dict[str, Any]:
     backlog, limits = backlogs.all, standing.limits
-    age_s = None
-    if backlog is not None and backlog.oldest_at is not None:
-        age_s = round(max((datetime.now(UTC) - backlog.oldest_at).total_seconds(), 0), 3)
     return {
         "name": record.name,
         "paused": limits.paused,
@@ -79,7 +77,8 @@ def _measured(
         "backlog": _backlog(standing, backlogs),
         "lag": backlog.lag if backlog else None,
         "pending": backlog.pending if backlog else None,
-        "oldest_age_s": age_s,
+        "oldest_age_s": _age_s(backlog.oldest_at) if backlog else None,
+        "unread_age_s": _age_s(backlog.unread_at) if backlog else None,
         "running": standing.running,
         "waiting": standing.waiting,
         "due": standing.due,
@@ -87,6 +86,10 @@ def _measured(
         "started_per_s": standing.started_per_s,
         "ended_per_s": standing.ended_per_s,
     }
+
+
+def _age_s(at: datetime | None) -> float | None:
+    return round(max((datetime.now(UTC) - at).total_seconds(), 0), 3) if at is not None else None
 
 
 def _backlog(standing: Standing, backlogs: HandlerBacklog) -> int | None:
@@ -103,6 +106,8 @@ def _sum(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
         name: None if any(one[name] is None for one in measured) else sum(one[name] for one in measured)
         for name in _SUMMED
     }
-    ages = [one["oldest_age_s"] for one in measured if one["oldest_age_s"] is not None]
+    ages = {
+        name: max((one[name] for one in measured if one[name] is not None), default=None) for name in _AGES
+    }
     rates = {name: round(sum(one[name] for one in measured), 3) for name in _RATES}
-    return {**sums, "oldest_age_s": max(ages, default=None), **rates}
+    return {**sums, **ages, **rates}

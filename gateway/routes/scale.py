@@ -17,7 +17,8 @@ class Measured(BaseModel):
 
     `lag` counts messages that no worker has, `pending` those that one has and did not acknowledge, `due` the
     waiting jobs whose wait is over within a minute. `backlog` is lag + pending + due; of a paused handler it
-    is what still runs. `oldest_age_s` is the age of the oldest message, null when there is none.
+    is what still runs. `oldest_age_s` is the age of the oldest message, `unread_age_s` of the oldest
+    that no worker has, null when there is none.
     """
 
     workers: int
@@ -25,6 +26,7 @@ class Measured(BaseModel):
     lag: int | None
     pending: int | None
     oldest_age_s: float | None
+    unread_age_s: float | None
     running: int
     waiting: int
     due: int

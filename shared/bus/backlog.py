@@ -14,14 +14,16 @@ class Backlog(NamedTuple):
     """Delivered and not acknowledged: their jobs run, or are held by a worker."""
     oldest_at: datetime | None = None
     """When the oldest of all these came onto the bus."""
+    unread_at: datetime | None = None
+    """When the oldest came that was not delivered to any worker yet."""
 
 
 def together(backlogs: Iterable[Backlog]) -> Backlog:
     """The backlogs as one."""
     all_ = list(backlogs)
-    oldest = [backlog.oldest_at for backlog in all_ if backlog.oldest_at is not None]
     return Backlog(
         sum(backlog.lag for backlog in all_),
         sum(backlog.pending for backlog in all_),
-        min(oldest, default=None),
+        min((one.oldest_at for one in all_ if one.oldest_at is not None), default=None),
+        min((one.unread_at for one in all_ if one.unread_at is not None), default=None),
     )

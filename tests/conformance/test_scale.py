@@ -54,7 +54,7 @@ async def test_what_no_worker_has_is_the_lag_and_ages(lab: Lab) -> None:
 
     assert (before["backlog"], before["lag"], before["pending"], before["oldest_age_s"]) == (0, 0, 0, None)
     assert (behind["backlog"], behind["lag"], behind["pending"], behind["workers"]) == (7, 7, 0, 0)
-    assert 0 <= behind["oldest_age_s"] < 60
+    assert 0 <= behind["unread_age_s"] <= behind["oldest_age_s"] < 60
     assert 0 < before["started_per_s"] <= 1
     assert [one["name"] for one in behind["handlers"]] == ["lab.answer"]
 
@@ -76,6 +76,7 @@ async def test_what_runs_is_pending_and_running(lab: Lab) -> None:
 
     assert [working[name] for name in ("lag", "pending", "running", "backlog", "workers")] == [0, 3, 3, 3, 1]
     assert working["oldest_age_s"] is not None
+    assert working["unread_age_s"] is None
 
 
 async def test_a_retry_that_is_due_soon_calls_for_a_worker_and_a_late_one_does_not(lab: Lab) -> None:

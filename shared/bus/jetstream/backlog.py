@@ -30,7 +30,13 @@ async def backlog_in(jetstream: JetStreamContext, handler: str, event_type: str)
     if not lag + pending:
         return Backlog()
     floor = info.ack_floor.stream_seq if info.ack_floor else 0
-    return Backlog(lag, pending, await _came_at(jetstream, event_type, floor + 1))
+    read = info.delivered.stream_seq if info.delivered else 0
+    oldest_at = await _came_at(jetstream, event_type, floor + 1)
+    if not lag:
+        return Backlog(lag, pending, oldest_at)
+    return Backlog(
+        lag, pending, oldest_at, await _came_at(jetstream, event_type, read + 1) if pending else oldest_at
+    )
 
 
 async def _came_at(jetstream: JetStreamContext, event_type: str, sequence: int) -> datetime | None:

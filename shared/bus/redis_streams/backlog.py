@@ -37,12 +37,11 @@ async def backlogs(client: RedisClient, groups: Sequence[tuple[str, str]]) -> li
     found: list[Backlog] = []
     for place in places:
         length, unread = next(replies), next(replies)
-        oldest = [entry_id for entry_id, _ in unread]
-        if place.pending:
-            oldest.append(next(replies)["min"])
+        unread_at = _instant(unread[0][0]) if unread else None
+        held = next(replies)["min"] if place.pending else None
         lag = place.lag if place.lag is not None else max(length - place.pending, 0)
-        at = min((_instant(entry_id) for entry_id in oldest if entry_id), default=None)
-        found.append(Backlog(lag, place.pending, at))
+        instants = [at for at in (unread_at, _instant(held) if held else None) if at is not None]
+        found.append(Backlog(lag, place.pending, min(instants, default=None), unread_at))
     return found
 
 
