@@ -25,10 +25,13 @@ from monitor.live.bell import Bell
 from monitor.live.feeds import Feeds
 from monitor.live.page import Page
 from monitor.live.serving import Serving
+from monitor.orders.handlers import LimitHandler, PauseHandler, ResumeHandler
 from monitor.orders.jobs import ManyJobs, OneJob
 from monitor.orders.order import Order
 from monitor.orders.serving import Orders
 from monitor.own_jobs import names_redis
+from monitor.pages.handler import HandlerPage
+from monitor.pages.handlers import HandlersPage
 from monitor.pages.jobs import JobsPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
@@ -88,7 +91,7 @@ async def opened(
             ring = KeyRing(keys, api)
             serving = Serving(feeds, api, layout, ring)
             routes += serving.routes(pages(settings, renderer))
-            routes += Orders(api, layout, renderer, sessions).routes(orders())
+            routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
         faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}
         app = Starlette(routes=_plain_first(routes), exception_handlers=faults)
@@ -98,12 +101,24 @@ async def opened(
 def pages(settings: Settings, renderer: Renderer) -> list[Page]:
     """Every page that stays true."""
     del settings
-    return [JobsPage(renderer)]
+    return [
+        HandlersPage(renderer),
+        HandlerPage(renderer),
+        JobsPage(renderer),
+    ]
 
 
 def orders() -> list[Order]:
     """Everything that can be ordered."""
-    return [OneJob("retry"), OneJob("cancel"), ManyJobs("retry"), ManyJobs("cancel")]
+    return [
+        OneJob("retry"),
+        OneJob("cancel"),
+        ManyJobs("retry"),
+        ManyJobs("cancel"),
+        PauseHandler(),
+        ResumeHandler(),
+        LimitHandler(),
+    ]
 
 
 @asynccontextmanager

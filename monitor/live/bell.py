@@ -37,6 +37,12 @@ class Bell:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    def ring(self) -> None:
+        """Something has happened, perhaps something that is in no log."""
+        self.count += 1
+        self._rung.set()
+        self._rung = asyncio.Event()
+
     async def rings_after(self, count: int, *, limit_s: float) -> None:
         """Return when it has rung more often than that or the limit has passed; at once if nobody listens."""
         if not self._is_heard or self.count != count:
@@ -55,15 +61,10 @@ class Bell:
                     entries = await log_of_jobs.read(place, block=_BLOCK)
                     if entries:
                         place = entries[-1][0]
-                        self._ring()
+                        self.ring()
                     pause_s = _PAUSE_S[0]
             except Exception as error:  # noqa: BLE001 -- a loop: whatever fails, views go by the clock meanwhile
                 self._is_heard = False
                 log.info("bell.silent", error=str(error))
                 await asyncio.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 -- jitter, no secret
                 pause_s = min(2 * pause_s, longest_s)
-
-    def _ring(self) -> None:
-        self.count += 1
-        self._rung.set()
-        self._rung = asyncio.Event()

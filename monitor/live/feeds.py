@@ -26,6 +26,10 @@ class Feeds:
                 self._feeds[view] = feed
         return feed
 
+    def ring(self) -> None:
+        """Draw again what is looked at: an order was carried out."""
+        self._bell.ring()
+
     def wake(self) -> None:
         """Let everybody who follows look whether to go on."""
         for feed in self._feeds.values():

@@ -1,6 +1,6 @@
 """Orders over HTTP: GET asks, as a page or as a dialog; POST does it, with the reader's own key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -23,13 +23,25 @@ _PART: Final = "x-part"
 
 
 class Orders:
-    """Serves orders. No order is carried out without the token of the reader's session."""
+    """Serves orders. No order is carried out without the token of the reader's session.
 
-    def __init__(self, api: GatewayApi, layout: Layout, renderer: Renderer, sessions: Sessions) -> None:
+    `ordered` is called after each, so that pages show at once what came of it.
+    """
+
+    def __init__(
+        self,
+        api: GatewayApi,
+        layout: Layout,
+        renderer: Renderer,
+        sessions: Sessions,
+        *,
+        ordered: Callable[[], None],
+    ) -> None:
         self._api = api
         self._layout = layout
         self._render = renderer
         self._sessions = sessions
+        self._ordered = ordered
 
     def routes(self, orders: Sequence[Order]) -> list[Route]:
         """Two for each order."""
@@ -88,6 +100,7 @@ class Orders:
                 return self._failed(request, session, 503, str(away))
             except WrongField as wrong:
                 return self._failed(request, session, 422, str(wrong))
+            self._ordered()
             log.info("monitor.ordered", order=order.path, by=session.name, path=request.url.path)
             return self._done(request, fields, done)
 
