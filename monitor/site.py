@@ -32,6 +32,7 @@ from monitor.orders.serving import Orders
 from monitor.own_jobs import names_redis
 from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
+from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
@@ -100,11 +101,11 @@ async def opened(
 
 def pages(settings: Settings, renderer: Renderer) -> list[Page]:
     """Every page that stays true."""
-    del settings
     return [
         HandlersPage(renderer),
         HandlerPage(renderer),
         JobsPage(renderer),
+        JobPage(renderer, trace_ui_url=settings.trace_ui_url),
     ]
 
 

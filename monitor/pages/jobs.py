@@ -69,7 +69,7 @@ class JobsPage:
             cursor=cursor,
             older=jobs_url(state, query, page["next"]) if page["next"] else None,
             url=jobs_url,
-            orders={name: order_url(name, state, query) for name in _orders_of(state)},
+            orders={name: order_url(name, state, query) for name in orders_of(state)},
             may=_may,
         )
 
@@ -89,11 +89,11 @@ def order_url(order: str, state: str, query: Query) -> str:
     return f"/jobs/{order}?{asked}"
 
 
-def _orders_of(state: str) -> list[str]:
+def orders_of(state: str) -> list[str]:
     """What can be ordered about jobs of the state; "" is any."""
     return [name for name, states in _ORDERS.items() if not state or state in states]
 
 
 def _may(job: dict[str, Any]) -> list[str]:
     """What can be ordered about the job."""
-    return _orders_of(job["state"])
+    return orders_of(job["state"])
