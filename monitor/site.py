@@ -25,11 +25,14 @@ from monitor.live.bell import Bell
 from monitor.live.feeds import Feeds
 from monitor.live.page import Page
 from monitor.live.serving import Serving
+from monitor.orders.dead import CancelReplay, Replay
 from monitor.orders.handlers import LimitHandler, PauseHandler, ResumeHandler
 from monitor.orders.jobs import ManyJobs, OneJob
 from monitor.orders.order import Order
 from monitor.orders.serving import Orders
 from monitor.own_jobs import names_redis
+from monitor.pages.dead import DeadPage
+from monitor.pages.dead_group import DeadGroupPage
 from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
@@ -106,6 +109,8 @@ def pages(settings: Settings, renderer: Renderer) -> list[Page]:
         HandlerPage(renderer),
         JobsPage(renderer),
         JobPage(renderer, trace_ui_url=settings.trace_ui_url),
+        DeadPage(renderer),
+        DeadGroupPage(renderer),
     ]
 
 
@@ -119,6 +124,9 @@ def orders() -> list[Order]:
         PauseHandler(),
         ResumeHandler(),
         LimitHandler(),
+        Replay("/dead/replay"),
+        Replay("/dead/{fingerprint}/replay"),
+        CancelReplay(),
     ]
 
 
