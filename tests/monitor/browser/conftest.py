@@ -10,7 +10,7 @@ import nats
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from nats.js.errors import NotFoundError
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from redis.asyncio import Redis
 
 from monitor.door.sessions import COOKIE
@@ -35,6 +35,7 @@ def browser() -> Iterator[Browser]:
     program = _chromium()
     if program is None:
         pytest.skip("no browser: install chromium, or name one in TRUNKLINE_TEST_BROWSER")
+    expect.set_options(timeout=20_000)  # a busy machine is no defect
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
