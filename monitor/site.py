@@ -37,6 +37,7 @@ from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
+from monitor.pages.workers import WorkersPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
 from monitor.traces.pages import Pages
@@ -111,6 +112,7 @@ def pages(settings: Settings, renderer: Renderer) -> list[Page]:
         JobPage(renderer, trace_ui_url=settings.trace_ui_url),
         DeadPage(renderer),
         DeadGroupPage(renderer),
+        WorkersPage(renderer),
     ]
 
 
