@@ -35,6 +35,8 @@ from monitor.pages.dead import DeadPage
 from monitor.pages.dead_group import DeadGroupPage
 from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
+from monitor.pages.event import EventPage
+from monitor.pages.events import EventsPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
 from monitor.pages.workers import WorkersPage
@@ -42,6 +44,7 @@ from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
 from monitor.traces.pages import Pages
 from monitor.traces.reader import TraceReader
+from monitor.traces.source import TraceSource
 from shared.api import GatewayApi
 from shared.bus.redis_streams import connect
 from shared.jobs import JobLog
@@ -97,13 +100,15 @@ async def opened(
             serving = Serving(feeds, api, layout, ring)
             routes += serving.routes(pages(settings, renderer))
             routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
+            routes += serving.routes(pages(settings, renderer, traces))
+            routes += Orders(api, layout, renderer, sessions).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
         faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}
         app = Starlette(routes=_plain_first(routes), exception_handlers=faults)
         yield Site(Guard(app, ring=ring, sessions=sessions), serving)
 
 
-def pages(settings: Settings, renderer: Renderer) -> list[Page]:
+def pages(settings: Settings, renderer: Renderer, traces: TraceSource) -> list[Page]:
     """Every page that stays true."""
     return [
         HandlersPage(renderer),
@@ -113,6 +118,10 @@ def pages(settings: Settings, renderer: Renderer) -> list[Page]:
         DeadPage(renderer),
         DeadGroupPage(renderer),
         WorkersPage(renderer),
+        JobsPage(renderer),
+        JobPage(renderer, trace_ui_url=settings.trace_ui_url),
+        EventsPage(renderer),
+        EventPage(renderer, traces, trace_ui_url=settings.trace_ui_url),
     ]
 
 

@@ -1,12 +1,9 @@
 """One job: `/jobs/{job_id}` in, all that is known of it out: why it waits, how far it is, what it died of."""
 
 import asyncio
-import math
-import time
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,16 +11,18 @@ from starlette.requests import Request
 
 from monitor.drawing.fragments import Drawing
 from monitor.drawing.render import Renderer
+from monitor.live.kept import Kept
 from monitor.live.page import View
 from monitor.pages.advice import advice
 from monitor.pages.cloud_event import attributes_of, curl_of, of_view
 from monitor.pages.document import document
 from monitor.pages.jobs import jobs_url, orders_of
+from monitor.pages.known import known
 from monitor.pages.stack import parse_stack
 from monitor.pages.timeline import timeline
-from shared.api import GatewayApi, Refusal, path_of
+from shared.api import GatewayApi, path_of
 
-_ORIGIN_KEPT_S: Final = 3.0
+_EVENT_KEPT_S: Final = 3.0
 """Shorter than views rest: a progress bar need not wait for what hardly changes."""
 _FINAL: Final = frozenset({"succeeded", "dead", "cancelled", "expired"})
 
@@ -41,18 +40,19 @@ class JobPage:
     def view(self, request: Request) -> View:
         """The page of this job."""
         job_id: str = request.path_params["job_id"]
-        origin = _Origin(path_of("events", job_id.rpartition(":")[2]))
+        event_at = path_of("events", job_id.rpartition(":")[2])
+        event = Kept(lambda api: known(api, event_at), for_s=_EVENT_KEPT_S)
 
         async def draw(api: GatewayApi) -> Drawing:
-            return await self._draw(api, job_id, origin)
+            return await self._draw(api, job_id, event)
 
         return View(f"/jobs/{quote(job_id, safe=':')}", draw)
 
-    async def _draw(self, api: GatewayApi, job_id: str, of: "_Origin") -> Drawing:
-        job, event = await asyncio.gather(api.get(path_of("jobs", job_id), quiet=True), of.event(api))
+    async def _draw(self, api: GatewayApi, job_id: str, its_event: Kept[Any]) -> Drawing:
+        job, event = await asyncio.gather(api.get(path_of("jobs", job_id), quiet=True), its_event.get(api))
         explained, letter = await asyncio.gather(
             _explained(api, job),
-            _known(api, path_of("dead", job_id)) if _is_lonely(job, event) else _nothing(),
+            known(api, path_of("dead", job_id)) if _is_lonely(job, event) else _nothing(),
         )
         origin = of_view(event) if event is not None else (letter or {}).get("event")
         return self._render.drawing(
@@ -77,32 +77,6 @@ class JobPage:
         )
 
 
-class _Origin:
-    """The job's event and its other jobs: asked for again and again, but seldomer than the job itself."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._event: dict[str, Any] | None = None
-        self._asked_at = -math.inf
-
-    async def event(self, api: GatewayApi) -> dict[str, Any] | None:
-        """The event as the ledger has it; None where it came over a bus, past the gateway."""
-        if time.monotonic() - self._asked_at >= _ORIGIN_KEPT_S:
-            self._event = await _known(api, self._path)
-            self._asked_at = time.monotonic()
-        return self._event
-
-
-async def _known(api: GatewayApi, path: str) -> dict[str, Any] | None:
-    """What is at the path; None where there is nothing."""
-    try:
-        return await api.get(path, quiet=True)
-    except Refusal as refusal:
-        if refusal.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
-            return None
-        raise
-
-
 async def _nothing() -> None:
     return None
 
@@ -116,7 +90,7 @@ async def _explained(api: GatewayApi, job: Mapping[str, Any]) -> list[Any]:
     """Why the job does not run, the first cause first; nothing where it runs, or has ended."""
     if job["state"] in _FINAL:
         return []
-    found = await _known(api, path_of("jobs", job["id"], "explain"))
+    found = await known(api, path_of("jobs", job["id"], "explain"))
     if found is None or found["state"] in _FINAL or found["cause"]["code"] == "running":
         return []
     return [advice(cause, job["handler"]) for cause in (found["cause"], *found["also"])]
