@@ -29,6 +29,8 @@ from monitor.orders.dead import CancelReplay, Replay
 from monitor.orders.handlers import LimitHandler, PauseHandler, ResumeHandler
 from monitor.orders.jobs import ManyJobs, OneJob
 from monitor.orders.order import Order
+from monitor.orders.schedule_edits import AddSchedule, EditSchedule
+from monitor.orders.schedules import PauseSchedule, RemoveSchedule, ResumeSchedule, RunSchedule
 from monitor.orders.serving import Orders
 from monitor.own_jobs import names_redis
 from monitor.pages.dead import DeadPage
@@ -40,6 +42,8 @@ from monitor.pages.events import EventsPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
 from monitor.pages.workers import WorkersPage
+from monitor.pages.schedule import SchedulePage
+from monitor.pages.schedules import SchedulesPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
 from monitor.traces.pages import Pages
@@ -122,6 +126,8 @@ def pages(settings: Settings, renderer: Renderer, traces: TraceSource) -> list[P
         JobPage(renderer, trace_ui_url=settings.trace_ui_url),
         EventsPage(renderer),
         EventPage(renderer, traces, trace_ui_url=settings.trace_ui_url),
+        SchedulesPage(renderer),
+        SchedulePage(renderer),
     ]
 
 
@@ -138,6 +144,12 @@ def orders() -> list[Order]:
         Replay("/dead/replay"),
         Replay("/dead/{fingerprint}/replay"),
         CancelReplay(),
+        AddSchedule(),
+        EditSchedule(),
+        PauseSchedule(),
+        ResumeSchedule(),
+        RunSchedule(),
+        RemoveSchedule(),
     ]
 
 

@@ -140,7 +140,7 @@ def ended(work: Callable[[], int]) -> int:
         why, code = str(error), Exit.NO_SYSTEM
     except LauncherError as error:
         why, code = str(error), error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return Exit.INTERRUPTED
     typer.echo(f"trunkline: {why}", err=True)
     return code

@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 
 from launcher.operate.asking import Operator
-from launcher.operate.errors import Declined, Misused
+from launcher.operate.errors import Misused
 from launcher.operate.saying import Facts, Said, can_ask, console, is_terminal
 
 _A_ROUND: Final = 1000
@@ -51,13 +51,12 @@ def preview(matched: dict[str, Any]) -> Facts:
 
 
 def confirm(question: str, count: int, *, yes: bool) -> None:
-    """Ask before more than one job is changed; Misused where nobody can be asked, Declined for a no."""
+    """Ask before more than one job is changed; Misused where nobody can be asked, Abort for a no."""
     if yes or count == 1:
         return
     if not can_ask():
         raise Misused(f"{question} Nobody is there to ask: say --yes, or --dry-run to look first")
-    if not typer.confirm(question, err=True):
-        raise Declined
+    typer.confirm(question, abort=True, err=True)
 
 
 def said_of(matched: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """What goes wrong for who operates a system: one line each, and the exit code.
 
 LauncherError
-├── Declined       the question was answered with no: 1
 ├── Misused        the words on the command line make no sense together: 2
 ├── NoSystem       nobody runs here, and no other address was given: 3
 └── NoGateway      something answered, and it was no gateway of ours: 3
@@ -24,15 +23,6 @@ class Exit(IntEnum):
     NOT_FOUND = 4
     NOT_ALLOWED = 5
     INTERRUPTED = 130
-
-
-class Declined(LauncherError):
-    """The question was answered with no."""
-
-    exit_code = Exit.REFUSED
-
-    def __init__(self) -> None:
-        super().__init__("nothing was done")
 
 
 class Misused(LauncherError):

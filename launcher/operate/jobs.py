@@ -9,7 +9,6 @@ from launcher.operate.advice import advice
 from launcher.operate.asking import Operator, command, group
 from launcher.operate.bulk import order_many, order_one
 from launcher.operate.errors import Misused
-from launcher.operate.instants import instant
 from launcher.operate.job_views import job_parts, job_table
 from launcher.operate.late import COMMANDS
 from launcher.operate.saying import Facts, Said
@@ -92,7 +91,7 @@ async def explain_job(who: Operator, *, job_id: opt.JobId) -> Said:
         ("state", found["state"]),
         ("cause", cause["code"]),
         ("because", cause["sentence"]),
-        *((name, _told(name, value)) for name, value in cause["facts"].items()),
+        *((name, _told(value)) for name, value in cause["facts"].items()),
         ("do", plain(advice(cause["code"], found["id"]))),
         *(("besides", f"{other['code']}: {other['sentence']}") for other in found["also"]),
     ]
@@ -169,9 +168,8 @@ async def retry_jobs(
     return await order_many(who, "retry", wanted, dry_run=dry_run, yes=yes)
 
 
-def _told(name: str, value: object) -> object:
-    """A fact; an error is a document of its own."""
+def _told(value: object) -> object:
+    """A fact: an error of a cause is a document of its own."""
     if isinstance(value, dict):
-        return ", ".join(f"{member}: {text_of(one)}" for member, one in value.items())
-    is_instant = isinstance(value, str) and (name.endswith("_at") or name in {"since", "until"})
-    return instant(value) if is_instant else value
+        return ", ".join(f"{name}: {text_of(one)}" for name, one in value.items())
+    return value

@@ -90,20 +90,6 @@ def test_a_schedule_is_entered_edited_run_and_removed(system: System) -> None:
     assert "often" not in [row[0] for row in system.run("schedules", "ls").rows]
 
 
-def test_ticks_are_shown_before_a_schedule_is_entered_or_changed(system: System) -> None:
-    system.run("schedules", "add", "weekly", "--type", "cron.health_check", "--cron", "0 9 * * MON")
-
-    new = system.run("schedules", "preview", "--cron", "30 2 * * SUN", "--timezone", "Europe/Warsaw")
-    changed = system.run("schedules", "preview", "weekly", "--cron", "0 10 * * MON", "--count", "2")
-    wrong = system.run("schedules", "preview", "--cron", "0 9 * * FOO")
-
-    assert (new.code, len(new.rows)) == (0, 5)
-    assert "02:30" in new.err
-    assert [row[0][10:16] for row in changed.rows] == ["T10:00", "T10:00"]
-    assert (wrong.code, len(wrong.err.splitlines())) == (1, 1)
-    assert "cron" in wrong.err
-
-
 def test_a_key_is_alone_on_stdout_works_and_is_revoked(system: System) -> None:
     made = system.run("keys", "create", "ci", "--scope", "read", "--expires-at", "30d")
     key = made.out.strip()
