@@ -35,15 +35,15 @@ from monitor.orders.serving import Orders
 from monitor.own_jobs import names_redis
 from monitor.pages.dead import DeadPage
 from monitor.pages.dead_group import DeadGroupPage
-from monitor.pages.handler import HandlerPage
-from monitor.pages.handlers import HandlersPage
 from monitor.pages.event import EventPage
 from monitor.pages.events import EventsPage
+from monitor.pages.handler import HandlerPage
+from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
-from monitor.pages.workers import WorkersPage
 from monitor.pages.schedule import SchedulePage
 from monitor.pages.schedules import SchedulesPage
+from monitor.pages.workers import WorkersPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
 from monitor.traces.pages import Pages
@@ -122,8 +122,6 @@ def pages(settings: Settings, renderer: Renderer, traces: TraceSource) -> list[P
         DeadPage(renderer),
         DeadGroupPage(renderer),
         WorkersPage(renderer),
-        JobsPage(renderer),
-        JobPage(renderer, trace_ui_url=settings.trace_ui_url),
         EventsPage(renderer),
         EventPage(renderer, traces, trace_ui_url=settings.trace_ui_url),
         SchedulesPage(renderer),
