@@ -102,10 +102,8 @@ async def opened(
             api, feeds = live
             ring = KeyRing(keys, api)
             serving = Serving(feeds, api, layout, ring)
-            routes += serving.routes(pages(settings, renderer))
-            routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
             routes += serving.routes(pages(settings, renderer, traces))
-            routes += Orders(api, layout, renderer, sessions).routes(orders())
+            routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
         faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}
         app = Starlette(routes=_plain_first(routes), exception_handlers=faults)
