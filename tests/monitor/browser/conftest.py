@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from monitor.door.sessions import COOKIE
 from tests.conftest import Servers, own_database
-from tests.monitor.browser.system import OPERATOR, READER, System, system
+from tests.monitor.browser.system import OPERATOR, READER, System, system, until
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 """What the pages looked like in the last run; git ignores it."""
@@ -75,11 +75,14 @@ def lab(
 
 
 @pytest.fixture(autouse=True)
-def tame(lab: System) -> None:
-    """Each test finds the handlers as they were."""
+def tame(lab: System) -> Iterator[None]:
+    """Each test finds the handlers as they were, and leaves no job at work."""
     lab.stage.is_mended = False
     lab.stage.done = 0
     lab.stage.released.clear()
+    yield
+    lab.stage.released.set()
+    until(lambda: lab.client.get("/v1/handlers/tame.work").json()["running"] == 0, "nothing runs")
 
 
 @pytest.fixture
