@@ -41,6 +41,7 @@ from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
+from monitor.pages.overview import OverviewPage
 from monitor.pages.schedule import SchedulePage
 from monitor.pages.schedules import SchedulesPage
 from monitor.pages.workers import WorkersPage
@@ -113,6 +114,7 @@ async def opened(
 def pages(settings: Settings, renderer: Renderer, traces: TraceSource) -> list[Page]:
     """Every page that stays true."""
     return [
+        OverviewPage(renderer),
         HandlersPage(renderer),
         HandlerPage(renderer),
         JobsPage(renderer),

@@ -55,6 +55,28 @@ def worst(levels: Sequence[Level]) -> Level:
     return ranked[-1] if ranked else "ok"
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings in a few words."""
+
+    level: Level
+    words: str
+    title: str
+
+
+def verdict(findings: Sequence[Finding]) -> Verdict:
+    """How all is: `2 faults, 1 warning`."""
+    told = [
+        f"{number} {level}{'s' * (number != 1)}"
+        for level in ("fault", "warning")
+        if (number := sum(one.level == level for one in findings))
+    ]
+    level = worst([one.level for one in findings])
+    if not told:
+        return Verdict("ok", "All is well", "Overview")
+    return Verdict(level, ", ".join(told), f"{told[0]}: Overview")
+
+
 def oldest_waiting(handlers: Sequence[HandlerNow]) -> Finding:
     """Since when the oldest job waits that nobody has begun; paused handlers are another finding."""
     unknown = [one.name for one in handlers if one.queued is None]

@@ -187,6 +187,17 @@ def test_dead_jobs_are_a_warning_and_many_a_fault() -> None:
     ]
 
 
+def test_the_verdict_counts_what_is_wrong_and_the_title_of_the_page_says_the_worst() -> None:
+    fine, late = health.dead({"dead": 0}), health.dead({"dead": 1})
+    many = health.dead({"dead": 100})
+
+    assert health.verdict([fine, fine]) == health.Verdict("ok", "All is well", "Overview")
+    assert health.verdict([fine, late]) == health.Verdict("warning", "1 warning", "1 warning: Overview")
+    assert health.verdict([many, late, many]) == health.Verdict(
+        "fault", "2 faults, 1 warning", "2 faults: Overview"
+    )
+
+
 def registered(name: str) -> dict[str, Any]:
     limits = {"concurrency": None, "worker_concurrency": 4, "rate": None}
     return {
