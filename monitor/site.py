@@ -47,6 +47,7 @@ from monitor.pages.schedules import SchedulesPage
 from monitor.pages.workers import WorkersPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
+from monitor.traces.jaeger_client import JaegerClient
 from monitor.traces.pages import Pages
 from monitor.traces.reader import TraceReader
 from monitor.traces.source import TraceSource
@@ -90,20 +91,20 @@ async def opened(
     layout = Layout(renderer, sessions, places)
     ring = KeyRing(keys, None)
     routes: list[BaseRoute] = [
-        *Pages(traces, layout, otlp_port=otlp_port).routes(),
         *JaegerApi(traces).routes(),
         *health.routes(),
         Mount("/static", KeptFiles(directory=FOLDER / "static")),
     ]
     serving: Serving | None = None
-    async with _live(settings) as live:
+    async with _live(settings) as live, _source(settings, traces) as source:
+        routes += _trace_pages(settings, source, layout, otlp_port)
         if live is None:
             routes.append(Route("/", _to_traces))
         else:
             api, feeds = live
             ring = KeyRing(keys, api)
             serving = Serving(feeds, api, layout, ring)
-            routes += serving.routes(pages(settings, renderer, traces))
+            routes += serving.routes(pages(settings, renderer, source))
             routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
         faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}
@@ -149,6 +150,27 @@ def orders() -> list[Order]:
         RunSchedule(),
         RemoveSchedule(),
     ]
+
+
+@asynccontextmanager
+async def _source(settings: Settings, stored: TraceReader) -> AsyncGenerator[TraceSource]:
+    """Where the pages read traces."""
+    if not settings.jaeger_url:
+        yield stored
+        return
+    async with JaegerClient(settings.jaeger_url) as jaeger:
+        yield jaeger
+
+
+def _trace_pages(settings: Settings, source: TraceSource, layout: Layout, otlp_port: int) -> list[Route]:
+    return Pages(
+        source,
+        layout,
+        otlp_port=otlp_port,
+        has_jobs=settings.gateway_url is not None,
+        jaeger_url=settings.jaeger_url,
+        trace_ui_url=settings.trace_ui_url,
+    ).routes()
 
 
 @asynccontextmanager

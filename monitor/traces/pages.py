@@ -9,20 +9,33 @@ from starlette.routing import Route
 from monitor.door.guard import session_of
 from monitor.drawing.layout import Layout
 from monitor.traces.jaeger_query import BadQuery, parse_trace_id
-from monitor.traces.reader import ReadFailed, TraceReader
+from monitor.traces.reader import ReadFailed
 from monitor.traces.search import Cursor
+from monitor.traces.source import TraceSource
 from monitor.traces.waterfall import waterfall
 
 _ON_A_PAGE = 50
 
 
 class Pages:
-    """The pages of the traces."""
+    """The pages of the traces; `jaeger_url` says that they are read there, "" that they are our own."""
 
-    def __init__(self, traces: TraceReader, layout: Layout, *, otlp_port: int) -> None:
+    def __init__(
+        self,
+        traces: TraceSource,
+        layout: Layout,
+        *,
+        otlp_port: int,
+        has_jobs: bool,
+        jaeger_url: str,
+        trace_ui_url: str,
+    ) -> None:
         self._traces = traces
         self._layout = layout
         self._otlp_port = otlp_port
+        self._has_jobs = has_jobs
+        self._jaeger_url = jaeger_url
+        self._trace_ui_url = trace_ui_url
 
     def routes(self) -> list[Route]:
         """The list and one trace."""
@@ -54,6 +67,7 @@ class Pages:
             is_first=after is None,
             older=f"{older.start_us}.{older.trace_id.hex()}" if older else None,
             otlp_port=self._otlp_port,
+            jaeger_url=self._jaeger_url,
             now_us=time.time_ns() // 1000,
         )
 
@@ -82,6 +96,9 @@ class Pages:
             title=drawing.rows[0].span.operation or "Trace",
             trace_id=trace_id.hex(),
             drawing=drawing,
+            has_jobs=self._has_jobs,
+            is_stored_here=not self._jaeger_url,
+            trace_link=self._trace_ui_url.replace("{trace_id}", trace_id.hex()),
         )
 
     def _notice(self, request: Request, status: int, title: str, text: str) -> Response:

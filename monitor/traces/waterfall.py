@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitor.traces.span import Span
+from shared.telemetry.names import TRUNKLINE_JOB_ID
 
 ROWS_MAX = 1_000
 """The most spans that are drawn; the whole trace is in the query API."""
@@ -27,6 +28,11 @@ class Row:
     width: float
     colour: int
     is_orphan: bool
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that the span is of, where it is of one."""
+        return next((str(tag.value) for tag in self.span.details.tags if tag.key == TRUNKLINE_JOB_ID), None)
 
     @property
     def indent(self) -> int:

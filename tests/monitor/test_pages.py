@@ -1,10 +1,13 @@
 """The pages of the traces, as a browser gets them."""
 
 import re
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from monitor.drawing.words import ago, instant, took
 from tests.monitor.bodies import NOW_US, Made, otlp, trace_id
-from tests.monitor.running import Running
+from tests.monitor.running import Running, running
 
 
 async def test_the_empty_list_says_how_to_make_a_trace(monitor: Running) -> None:
@@ -112,3 +115,19 @@ def test_lengths_and_instants_are_written_for_people() -> None:
         "3 min ago",
         "1 d ago",
     ]
+
+
+async def test_a_span_of_a_job_leads_to_the_job_where_jobs_can_be_seen(tmp_path: Path) -> None:
+    job_id = "email.send:019a"
+    keys = SecretStr("reader=read")
+    settings = {"gateway_url": "http://127.0.0.1:9", "api_keys": keys, "trace_ui_url": "http://ui/{trace_id}"}
+    async with running(tmp_path / "whole", **settings) as whole, running(tmp_path / "alone") as alone:
+        for one in (whole, alone):
+            await one.post(otlp(Made(trace=1, span=1, tags=(("trunkline.job.id", job_id),))))
+        key = {"Authorization": "Bearer reader"}
+        with_jobs = (await whole.client.get(f"/traces/{trace_id(1)}", headers=key)).text
+        without = (await alone.get(f"/traces/{trace_id(1)}")).text
+
+    assert f'<a href="/jobs/{job_id.replace(":", "%3A")}">{job_id}</a>' in with_jobs
+    assert f'href="http://ui/{trace_id(1)}"' in with_jobs
+    assert "/jobs/" not in without
