@@ -47,7 +47,7 @@ from monitor.pages.schedules import SchedulesPage
 from monitor.pages.workers import WorkersPage
 from monitor.settings import Settings
 from monitor.traces.jaeger import EXCEPTION_HANDLERS, JaegerApi
-from monitor.traces.jaeger_client import JaegerClient
+from monitor.traces.jaeger_client import JaegerClient, shown
 from monitor.traces.pages import Pages
 from monitor.traces.reader import TraceReader
 from monitor.traces.source import TraceSource
@@ -168,7 +168,7 @@ def _trace_pages(settings: Settings, source: TraceSource, layout: Layout, otlp_p
         layout,
         otlp_port=otlp_port,
         has_jobs=settings.gateway_url is not None,
-        jaeger_url=settings.jaeger_url,
+        jaeger_url=shown(settings.jaeger_url),
         trace_ui_url=settings.trace_ui_url,
     ).routes()
 

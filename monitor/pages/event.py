@@ -12,7 +12,6 @@ from monitor.live.kept import Kept
 from monitor.live.page import View
 from monitor.pages.cloud_event import attributes_of, curl_of, of_view
 from monitor.pages.document import document
-from monitor.pages.jobs import jobs_url
 from monitor.pages.known import known
 from monitor.pages.tree import SIDE_BY_SIDE, tree_of
 from monitor.traces.request import Requests
@@ -65,5 +64,4 @@ class EventPage:
             curl=curl_of(origin),
             trace_link=self._trace_ui_url.replace("{trace_id}", trace_id) if trace_id else "",
             side_by_side=SIDE_BY_SIDE,
-            jobs_url=jobs_url,
         )

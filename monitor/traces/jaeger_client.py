@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 import msgspec
@@ -47,6 +47,7 @@ class JaegerClient:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        self._at = shown(url)
         # No proxy of the environment: the Jaeger is a neighbour.
         self._client = httpx.AsyncClient(timeout=READ_S, trust_env=False)
         self._turns = asyncio.Semaphore(_AT_A_TIME)
@@ -109,26 +110,32 @@ class JaegerClient:
         try:
             return [spans for document in found if (spans := spans_of_document(document))]
         except ValueError as error:
-            raise ReadFailed(f"the Jaeger at {self._url} has a trace that cannot be read: {error}") from error
+            raise ReadFailed(f"the Jaeger at {self._at} has a trace that cannot be read: {error}") from error
 
     async def _ask(self, path: str, query: dict[str, str | int], shape: type[T]) -> T:
         try:
             async with self._turns:
                 response = await self._client.get(self._url + quote(path), params=query)
         except httpx.TimeoutException as error:
-            raise ReadFailed(f"the Jaeger at {self._url} took longer than {READ_S:g} s") from error
+            raise ReadFailed(f"the Jaeger at {self._at} took longer than {READ_S:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ReadFailed(f"the Jaeger at {self._url} does not answer: {error}") from error
+            raise ReadFailed(f"the Jaeger at {self._at} does not answer: {error}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             return shape()
         if response.status_code != HTTPStatus.OK:
             raise ReadFailed(
-                f"the Jaeger at {self._url} refused: {response.status_code} {_why(response.content)}".rstrip()
+                f"the Jaeger at {self._at} refused: {response.status_code} {_why(response.content)}".rstrip()
             )
         try:
             return msgspec.json.decode(response.content, type=shape)
         except msgspec.DecodeError as error:
-            raise ReadFailed(f"what answers at {self._url} is no query API of Jaeger: {error}") from error
+            raise ReadFailed(f"what answers at {self._at} is no query API of Jaeger: {error}") from error
+
+
+def shown(url: str) -> str:
+    """The address without the user and the password that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
 def _is_after(start_us: int, trace_id: bytes, place: Cursor | None) -> bool:

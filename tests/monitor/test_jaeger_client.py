@@ -104,12 +104,14 @@ async def test_the_request_that_began_a_trace_is_found(monitor: Running, jaeger:
 
 async def test_a_jaeger_that_is_away_is_told_in_one_line(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    async with running(tmp_path, jaeger_url=url) as monitor:
+    with_password = url.replace("//", "//reader:secret@")
+    async with running(tmp_path, jaeger_url=with_password) as monitor:
         answers = await asyncio.gather(monitor.get("/traces"), monitor.get(f"/traces/{trace_id(1)}"))
 
     for answer in answers:
         assert answer.status_code == 503
         assert f"the Jaeger at {url} does not answer" in answer.text
+        assert "secret" not in answer.text
 
 
 @pytest.mark.parametrize(
