@@ -37,6 +37,7 @@ from monitor.pages.dead import DeadPage
 from monitor.pages.dead_group import DeadGroupPage
 from monitor.pages.event import EventPage
 from monitor.pages.events import EventsPage
+from monitor.pages.flow import FlowPage
 from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
@@ -123,6 +124,7 @@ def pages(settings: Settings, renderer: Renderer, traces: TraceSource) -> list[P
         DeadPage(renderer),
         DeadGroupPage(renderer),
         WorkersPage(renderer),
+        FlowPage(renderer),
         EventsPage(renderer),
         EventPage(renderer, traces, trace_ui_url=settings.trace_ui_url),
         SchedulesPage(renderer),

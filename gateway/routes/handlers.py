@@ -52,6 +52,10 @@ class HandlerBody(BaseModel):
     version: str
     description: str
     registered_at: str
+    causes: list[str] = Field(
+        description="Types of events that it can return, by its code.",
+        examples=[["email.sent", "email.bounced"]],
+    )
 
 
 class WorkerBody(BaseModel):

@@ -41,6 +41,8 @@ class HandlerNow:
     oldest_age_s: float | None
     started_per_s: float | None
     ended_per_s: float | None
+    causes: Sequence[str]
+    """The types of the events that it can cause."""
     track: Track | None
     """The last hour."""
 
@@ -110,6 +112,7 @@ def _handler(one: Answer, measured: Answer, track: Track | None, now: datetime) 
         oldest_age_s=age_s,
         started_per_s=measured.get("started_per_s"),
         ended_per_s=measured.get("ended_per_s"),
+        causes=one.get("causes", ()),
         track=track,
     )
 

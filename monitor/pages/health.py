@@ -87,11 +87,9 @@ def oldest_waiting(handlers: Sequence[HandlerNow]) -> Finding:
         return Finding(
             name="Oldest waiting", level="warning" if unknown else "ok", why=why, link="/jobs?state=queued"
         )
-    age_s = oldest.oldest_age_s or 0
-    level: Level = "fault" if age_s >= WAITS_TOO_LONG_S else "warning" if age_s >= WAITS_LONG_S else "ok"
     return Finding(
         name="Oldest waiting",
-        level=level,
+        level=_waits(oldest),
         why=f"of {oldest.name}",
         link=f"/handlers/{oldest.name}",
         since=oldest.oldest_at,
@@ -158,6 +156,12 @@ def stuck(handlers: Sequence[HandlerNow]) -> list[Stuck]:
     """Whose work waits while nobody begins any, and why; the worst first."""
     found = [one for handler in handlers if (one := _stuck(handler)) is not None]
     return sorted(found, key=lambda one: (-_RANK[one.level], -(one.handler.oldest_age_s or 0)))
+
+
+def level_of(one: HandlerNow) -> Level:
+    """How bad it is that work waits for the handler."""
+    found = _stuck(one)
+    return worst([_waits(one), *([found.level] if found else [])])
 
 
 def stalled(found: Sequence[Stuck]) -> Finding:
@@ -227,6 +231,12 @@ def workers(handlers: Sequence[HandlerNow], alive: Sequence[Mapping[str, Any]]) 
 def worse_versions(versions: Sequence[Version]) -> set[str]:
     """Versions that fail clearly more often than the others together, by more than chance explains."""
     return {one.name for one in versions if _is_worse(one, [other for other in versions if other != one])}
+
+
+def _waits(one: HandlerNow) -> Level:
+    """Of a paused handler work is meant to wait."""
+    age_s = 0 if one.paused else one.oldest_age_s or 0
+    return "fault" if age_s >= WAITS_TOO_LONG_S else "warning" if age_s >= WAITS_LONG_S else "ok"
 
 
 def _stuck(one: HandlerNow) -> Stuck | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from shared.contracts import Event
 from shared.errors import SettingsError
+from shared.jobs.declared import event_types_in
 from shared.jobs.job import Job
 from shared.jobs.limits import LEAST_RATE, MOST_RATE, Limits
 from shared.jobs.retry import Retry
@@ -54,6 +55,8 @@ class Handler:
     """What else the function asks for: parameter -> type, filled by app.py."""
     total_concurrency: int | None = None
     rate: float | None = None
+    causes: tuple[str, ...] = ()
+    """The types of the events that it can cause, by its return annotation."""
 
     @property
     def event_type(self) -> str:
@@ -175,7 +178,8 @@ def _handler(
             f"{name}: time_limit is {time_limit} and hard_limit {hard_limit}; "
             "the first must be longer than nothing, the second longer than the first"
         )
-    parameters = list(inspect.signature(function, eval_str=True).parameters.values())
+    signature = inspect.signature(function, eval_str=True)
+    parameters = list(signature.parameters.values())
     if not parameters or parameters[0].annotation is not contract:
         raise ValueError(f"{name}: the first parameter must be annotated {contract.__name__}")
     wants = {parameter.name: parameter.annotation for parameter in parameters[1:]}
@@ -201,6 +205,7 @@ def _handler(
         wants=MappingProxyType(wants),
         total_concurrency=total_concurrency,
         rate=rate,
+        causes=tuple(event_types_in(signature.return_annotation)),
     )
 
 

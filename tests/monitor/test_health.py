@@ -39,6 +39,7 @@ def handler(name: str = "email.send", **changes: Any) -> HandlerNow:
         "oldest_age_s": None,
         "started_per_s": 0.0,
         "ended_per_s": 0.0,
+        "causes": (),
         "track": None,
     }
     return HandlerNow(**(facts | changes))
