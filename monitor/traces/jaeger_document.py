@@ -18,8 +18,9 @@ class _KeyValue(msgspec.Struct):
 
 class _Reference(msgspec.Struct, rename={"kind": "refType", "trace_id": "traceID", "span_id": "spanID"}):
     kind: str
-    trace_id: str
     span_id: str
+    trace_id: str = ""
+    """The span's own, where it is not said."""
 
 
 class _Log(msgspec.Struct):
@@ -101,7 +102,7 @@ def _parent_and_links(references: list[_Reference], trace_id: bytes) -> tuple[by
     parent: bytes | None = None
     links: list[Link] = []
     for reference in references:
-        other = _id(reference.trace_id, _TRACE_DIGITS)
+        other = _id(reference.trace_id, _TRACE_DIGITS) if reference.trace_id else trace_id
         span_id = _id(reference.span_id, _SPAN_DIGITS)
         if parent is None and reference.kind == "CHILD_OF" and other == trace_id:
             parent = span_id

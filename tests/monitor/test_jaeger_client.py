@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from monitor.traces.jaeger_client import JaegerClient
+from monitor.traces.jaeger_document import TraceDocument, spans_of_document
 from monitor.traces.reader import ReadFailed
 from monitor.traces.request import Requests
 from monitor.traces.search import Cursor
@@ -100,6 +102,46 @@ async def test_the_request_that_began_a_trace_is_found(monitor: Running, jaeger:
     assert await requests.of(trace_id(1)) == "POST /orders"
     assert await requests.of(trace_id(9)) is None
     assert await requests.of(None) is None
+
+
+def test_what_only_a_jaeger_writes_is_read_too() -> None:
+    document = msgspec.convert(
+        {
+            "traceID": "1f",
+            "spans": [
+                {
+                    "traceID": "1f",
+                    "spanID": "2",
+                    "operationName": "later",
+                    "references": [
+                        {"refType": "CHILD_OF", "traceID": "ff", "spanID": "9"},
+                        {"refType": "CHILD_OF", "traceID": "1f", "spanID": "1"},
+                    ],
+                    "startTime": 20,
+                    "duration": 5,
+                    "tags": [
+                        {"key": "rows", "type": "int64", "value": "9007199254740993"},
+                        {"key": "error", "type": "string", "value": "true"},
+                    ],
+                    "logs": None,
+                    "processID": "p1",
+                    "flags": 1,
+                    "warnings": None,
+                },
+                {"traceID": "1f", "spanID": "1", "startTime": 10, "duration": 30, "processID": "gone"},
+            ],
+            "processes": {"p1": {"serviceName": "shop", "tags": None}},
+            "warnings": ["clock skew"],
+        },
+        TraceDocument,
+    )
+
+    first, later = spans_of_document(document)
+
+    assert (first.operation, first.resource.service) == ("", "unknown_service")
+    assert (later.trace_id.hex(), later.parent_id) == (trace_id(0x1F), (1).to_bytes(8))
+    assert [link.trace_id for link in later.details.links] == [trace_id(0xFF)]
+    assert (later.is_error, later.details.tags[0].value) == (True, 9007199254740993)
 
 
 async def test_a_jaeger_that_is_away_is_told_in_one_line(tmp_path: Path) -> None:
