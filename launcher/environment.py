@@ -64,6 +64,8 @@ class Wiring:
     warehouse: Mapping[str, str]
     """WAREHOUSE_* of a receiver of ours; none where the user has one."""
     gateway: str | None = None
+    mail: Path | None = None
+    """The Maildir of an inbox of ours; None where mail goes elsewhere."""
 
     def defaults(self) -> dict[str, str]:
         """The settings that the user's own override."""
@@ -79,6 +81,8 @@ class Wiring:
             "PYTHONUNBUFFERED": "1",
             **self.warehouse,
         }
+        if self.mail:
+            settings["MONITOR_MAIL"] = str(self.mail)
         if self.gateway:
             settings["GATEWAY_URL"] = self.gateway
         if self.nats_monitor:

@@ -211,6 +211,7 @@ def _wire(plan: Plan, backends: Backends) -> Wiring:
         log_format=plan.log_format,
         gateway=f"http://{LOOPBACK}:{plan.port}" if has_gateway else None,
         warehouse=_warehouse_settings(backends.warehouse),
+        mail=backends.inbox.data if backends.inbox else None,
     )
 
 

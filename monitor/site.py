@@ -25,6 +25,8 @@ from monitor.live.bell import Bell
 from monitor.live.feeds import Feeds
 from monitor.live.page import Page
 from monitor.live.serving import Serving
+from monitor.mail.mailbox import Mailbox
+from monitor.mail.serving import MailContents
 from monitor.orders.dead import CancelReplay, Replay
 from monitor.orders.handlers import LimitHandler, PauseHandler, ResumeHandler
 from monitor.orders.jobs import ManyJobs, OneJob
@@ -42,6 +44,7 @@ from monitor.pages.handler import HandlerPage
 from monitor.pages.handlers import HandlersPage
 from monitor.pages.job import JobPage
 from monitor.pages.jobs import JobsPage
+from monitor.pages.mails import MailPage, MailsPage
 from monitor.pages.overview import OverviewPage
 from monitor.pages.schedule import SchedulePage
 from monitor.pages.schedules import SchedulesPage
@@ -106,6 +109,10 @@ async def opened(
             ring = KeyRing(keys, api)
             serving = Serving(feeds, api, layout, ring)
             routes += serving.routes(pages(settings, renderer, source))
+            if settings.monitor_mail is not None:
+                mailbox = Mailbox(settings.monitor_mail)
+                routes += serving.routes([MailsPage(renderer, mailbox), MailPage(renderer, mailbox)])
+                routes += MailContents(mailbox).routes()
             routes += Orders(api, layout, renderer, sessions, ordered=feeds.ring).routes(orders())
         routes += Login(ring, sessions, renderer).routes()
         faults = {**EXCEPTION_HANDLERS, 404: _nowhere(layout)}

@@ -81,7 +81,7 @@ def _foreign(around: Mapping[str, str]) -> dict[str, str]:
     from gateway.settings import GatewaySettings  # noqa: PLC0415 - an installation may lack the gateway
 
     ours = {name.upper() for model in (GatewaySettings, DrillSettings) for name in model.model_fields}
-    ours |= {"SMTP_URL", "FILES_URL", "MONITOR_DATA"}
+    ours |= {"SMTP_URL", "FILES_URL", "MONITOR_DATA", "MONITOR_MAIL"}
     ours |= {f"{name}_FILE" for name in ours}
     return {
         name: value for name, value in around.items() if name not in ours and not name.startswith("OTEL_")

@@ -1,0 +1,1 @@
+"""The inbox of a local system: its Maildir, and mails taken apart."""
