@@ -9,9 +9,7 @@ import msgspec
 _FIRST: Final = ("specversion", "id", "source", "type", "subject", "time", "datacontenttype")
 _DATA: Final = ("data", "data_base64")
 # The gateway gives these to what it accepts; a request that names them is refused or joins another's tree.
-_NOT_SENT: Final = frozenset(
-    {"handler", "traceparent", "tracestate", "correlationid", "causationid", "origin"}
-)
+_NOT_SENT: Final = frozenset({"handler", "traceparent", "tracestate", "correlationid", "causationid"})
 _URL: Final = "${TRUNKLINE_URL:-http://127.0.0.1:8000}"
 
 

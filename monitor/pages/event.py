@@ -60,6 +60,7 @@ class EventPage:
             began_at=tree.root.event["accepted_at"],
             begun_by=await self._requests.of(tree.root.event["trace_id"]),
             data=document(origin["data"] if "data" in origin else origin.get("data_base64", "")),
+            is_base64="data_base64" in origin,
             attributes=attributes_of(origin),
             curl=curl_of(origin),
             trace_link=self._trace_ui_url.replace("{trace_id}", trace_id) if trace_id else "",

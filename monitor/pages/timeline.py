@@ -81,9 +81,14 @@ def timeline(job: Mapping[str, Any], *, accepted_at: str | None, now: datetime) 
     """What happened to the job. `accepted_at` is when its event was committed, None where nobody says."""
     former, latest = _runs(job)
     steps = _steps(job, latest)
-    if accepted_at is not None and not former:
+    if accepted_at is not None and not former and _is_first(accepted_at, job["queued_at"]):
         steps = [Step("accepted", "Accepted", accepted_at), *steps]
     return Timeline([_scaled(_attempts_and_waits(run), now) for run in former], _scaled(steps, now))
+
+
+def _is_first(accepted_at: str, queued_at: str | None) -> bool:
+    """Whether the job came of the acceptance: the ledger learns later of what came over a bus."""
+    return queued_at is None or _at(accepted_at) <= _at(queued_at)
 
 
 def _runs(job: Mapping[str, Any]) -> tuple[list[list[Mapping[str, Any]]], list[Mapping[str, Any]]]:

@@ -167,6 +167,12 @@ def test_a_job_that_was_run_again_has_a_run_of_its_own_for_each_order() -> None:
     assert [step.title for step in found.run.steps] == ["Waited for a worker", "Attempt 1", "Succeeded"]
 
 
+def test_an_event_that_came_past_the_gateway_was_not_accepted_first() -> None:
+    job = _job("succeeded", attempt=1, started_at=_at("12:00:01"), finished_at=_at("12:00:02"))
+
+    assert "Accepted" not in _titles(job, accepted_at=_at("12:00:01"))
+
+
 def test_clocks_that_differ_a_little_do_not_make_another_run() -> None:
     job = _job("running", attempt=2, worker="w", started_at=_at("12:00:02"))
     job["attempts"] = [_failed(1, "11:59:59.500", "11:59:59.600")]
