@@ -23,6 +23,7 @@ class Bell:
         self._log = log_of_jobs
         self._rung = asyncio.Event()
         self._is_heard = False
+        self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
         self.count = 0
 
@@ -33,6 +34,7 @@ class Bell:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
+            self._is_stopping = True  # a cancellation that comes with an answer may be lost in the client
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -53,11 +55,11 @@ class Bell:
 
     async def _listen(self, log_of_jobs: JobLog) -> None:
         pause_s, longest_s = _PAUSE_S
-        while True:
+        while not self._is_stopping:
             try:
                 place = await log_of_jobs.last_id()
                 self._is_heard = True
-                while True:
+                while not self._is_stopping:
                     entries = await log_of_jobs.read(place, block=_BLOCK)
                     if entries:
                         place = entries[-1][0]
