@@ -16,6 +16,15 @@ Words = Callable[[float], str]
 WIDE: Final = 1000
 HIGH: Final = 100
 
+LENGTHS_MS: Final = tuple(
+    1000 * length_s
+    for length_s in (
+        *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800),
+        *(3600, 7200, 18_000, 36_000, 86_400, 172_800),
+    )
+)
+"""Ends of a scale of lengths of time, in milliseconds, that are round in words: 30 s, 1 min, 2 min, 1 h."""
+
 _NICE: Final = (1, 2, 5, 10)
 _STEPS_MIN: Final = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360)
 _MARKS_MOST: Final = 4
@@ -45,7 +54,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One series, drawn; `line` of single points holds strokes without length, which round caps make dots."""
+    """One series, drawn; in `line`, a point without neighbours is a short stroke."""
 
     name: str
     style: str
@@ -83,9 +92,12 @@ class Chart:
     is_empty: bool
 
 
-def lines(title: str, series: Sequence[Series], times: Times, *, words: Words) -> Chart:
-    """A line a series; where a point is None there is a gap."""
-    top = nice_top(max(_known(series), default=0))
+def lines(
+    title: str, series: Sequence[Series], times: Times, *, words: Words, tops: Sequence[float] = ()
+) -> Chart:
+    """A line a series; where a point is None there is a gap. It ends at the first of `tops` that fits."""
+    most = max(_known(series), default=0)
+    top = next((one for one in tops if one >= most), nice_top(most))
     steps = _steps(series)
     shapes = [
         Shape(one.name, one.style, _line(one.points, top, steps), _area(one.points, top, steps))
@@ -188,7 +200,11 @@ def _line(points: Points, top: float, steps: int) -> str:
     drawn: list[str] = []
     for run in _runs(points):
         places = [f"{_x(step, steps)} {_y(point, top)}" for step, point in run]
-        drawn.append(f"M{places[0]}" + ("".join(f"L{place}" for place in places[1:]) or "h0"))
+        if len(run) == 1:
+            half = round(0.3 * WIDE / steps, 1)
+            drawn.append(f"M{places[0]}m{-half:g} 0h{2 * half:g}")
+        else:
+            drawn.append("M" + "L".join(places))
     return "".join(drawn)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from monitor.drawing.charts import Chart, Series, Times, lines, stacks
+from monitor.drawing.charts import LENGTHS_MS, Chart, Series, Times, lines, stacks
 from monitor.drawing.fragments import Drawing
 from monitor.drawing.render import Renderer
 from monitor.drawing.words import count, took_ms
@@ -84,7 +84,9 @@ def charts_of(track: Track, times: Times) -> dict[str, Chart]:
 
 
 def _latency(title: str, p50: Any, p95: Any, times: Times) -> Chart:
-    return lines(title, [Series("p95", "g2", p95), Series("p50", "g0", p50)], times, words=_length)
+    return lines(
+        title, [Series("p95", "g2", p95), Series("p50", "g0", p50)], times, words=length_of, tops=LENGTHS_MS
+    )
 
 
 async def _failures(api: GatewayApi, name: str) -> list[dict[str, Any]]:
@@ -109,6 +111,7 @@ def _whole(number: float) -> str:
     return count(round(number)) if number == round(number) else f"{number:g}"
 
 
-def _length(length_ms: float) -> str:
-    number, _, unit = took_ms(length_ms).partition(" ")
+def length_of(length_ms: float) -> str:
+    """A length of time in as few characters as tell it: `2.5 s`, `30 s`, `1 min`."""
+    number, _, unit = took_ms(length_ms).removesuffix(" 0 s").removesuffix(" 0 min").partition(" ")
     return f"{float(number):g} {unit}" if "." in number else f"{number} {unit}"

@@ -41,7 +41,7 @@ async def known(api: GatewayApi, *, handler: str | None = None) -> Known:
     handlers = handlers_now(listed["items"], scale.value or [], figures.value, now=datetime.now(UTC))
     faults = [f"What waits is not known: {scale.fault}"] if scale.fault else []
     faults += [f"The last hour is not known: {figures.fault}"] if figures.fault else []
-    faults += [f"{one['service']}: {one['reason']}" for one in scale.value or [] if one["reason"]]
+    faults += sorted({one["reason"] for one in scale.value or [] if one["reason"]})
     return Known(handlers, figures, faults)
 
 

@@ -79,11 +79,11 @@ def verdict(findings: Sequence[Finding]) -> Verdict:
 
 def oldest_waiting(handlers: Sequence[HandlerNow]) -> Finding:
     """Since when the oldest job waits that nobody has begun; paused handlers are another finding."""
-    unknown = [one.name for one in handlers if one.queued is None]
+    unknown = _unknown_of(handlers)
     waiting = [one for one in handlers if one.oldest_age_s is not None and not one.paused]
     oldest = max(waiting, key=lambda one: one.oldest_age_s or 0, default=None)
     if oldest is None:
-        why = f"not known of {_some(unknown)}" if unknown else "nothing waits"
+        why = unknown or "nothing waits"
         return Finding(
             name="Oldest waiting", level="warning" if unknown else "ok", why=why, link="/jobs?state=queued"
         )
@@ -113,12 +113,13 @@ def running(handlers: Sequence[HandlerNow]) -> Finding:
 
 def waiting(handlers: Sequence[HandlerNow]) -> Finding:
     """How many jobs nobody has begun."""
-    unknown = [one.name for one in handlers if one.queued is None]
-    number = sum(one.queued or 0 for one in handlers)
+    unknown = _unknown_of(handlers)
+    known = [one.queued for one in handlers if one.queued is not None]
+    number = sum(known) if known or not handlers else None
     paused = sum(one.queued or 0 for one in handlers if one.paused)
     why = f"{count(paused)} of them for handlers that are paused" if paused else "not begun by any worker"
     if unknown:
-        why = f"at least; not known of {_some(unknown)}"
+        why = f"at least: {unknown}" if known else unknown
     return Finding(
         name="Waiting",
         level="warning" if unknown else "calm",
@@ -164,8 +165,11 @@ def level_of(one: HandlerNow) -> Level:
     return worst([_waits(one), *([found.level] if found else [])])
 
 
-def stalled(found: Sequence[Stuck]) -> Finding:
+def stalled(found: Sequence[Stuck], handlers: Sequence[HandlerNow]) -> Finding:
     """How many handlers are stuck."""
+    unknown = _unknown_of(handlers)
+    if unknown and not found:
+        return Finding(name="Stalled handlers", level="warning", why=unknown, link="/handlers")
     return Finding(
         name="Stalled handlers",
         level=worst([one.level for one in found]),
@@ -268,6 +272,14 @@ def _is_worse(one: Version, others: Sequence[Version]) -> bool:
 
 def _unknown(name: str, link: str) -> Finding:
     return Finding(name=name, level="warning", why="not known: the gateway could not tell", link=link)
+
+
+def _unknown_of(handlers: Sequence[HandlerNow]) -> str:
+    """Of which handlers nobody can tell what waits; "" where all is known."""
+    unknown = [one.name for one in handlers if one.queued is None]
+    if len(unknown) == len(handlers):
+        return "not known" if unknown else ""
+    return f"not known of {_some(unknown)}" if unknown else ""
 
 
 def _some(names: Sequence[str], *, most: int = 2) -> str:

@@ -55,7 +55,7 @@ class OverviewPage:
         stuck = health.stuck(handlers)
         tiles: list[Finding] = [
             health.oldest_waiting(handlers),
-            health.stalled(stuck),
+            health.stalled(stuck, handlers),
             health.failing(handlers, is_known=figures is not None),
             health.dead(figures.all.total if figures else None),
             health.late_schedules(schedules.value, now=datetime.now(UTC)),

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.drawing.charts import Series, Times, instants, lines, nice_top, sparkline, stacks
+from monitor.drawing.charts import LENGTHS_MS, Series, Times, instants, lines, nice_top, sparkline, stacks
+from monitor.pages.handler import length_of
 
 MINUTES = Times(datetime(2026, 1, 31, 11, 52, tzinfo=UTC), timedelta(minutes=1))
 
@@ -26,6 +27,21 @@ def test_a_line_runs_through_the_middle_of_each_step_on_a_round_scale() -> None:
     assert chart.shapes[0].line == "M166.7 100L500 50L833.3 0"
     assert chart.shapes[0].area == "M166.7 100L166.7 100L500 50L833.3 0L833.3 100z"
     assert [mark.text for mark in chart.heights] == ["10", "5"]
+
+
+@pytest.mark.parametrize(
+    ("most_ms", "top", "half"),
+    [
+        (180, "200 ms", "100 ms"),
+        (4_000, "5 s", "2.5 s"),
+        (45_000, "1 min", "30 s"),
+        (240_000, "5 min", "2 min 30 s"),
+    ],
+)
+def test_a_scale_of_lengths_of_time_is_round_in_words(most_ms: float, top: str, half: str) -> None:
+    chart = lines("Took", [Series("p95", "g0", [most_ms])], MINUTES, words=length_of, tops=LENGTHS_MS)
+
+    assert [mark.text for mark in chart.heights] == [top, half]
 
 
 def test_where_a_point_is_not_known_the_line_has_a_gap() -> None:

@@ -78,8 +78,15 @@ def test_what_waits_for_a_paused_handler_is_no_late_work() -> None:
 def test_a_number_that_nobody_could_tell_is_a_warning_and_no_zero() -> None:
     unknown = [handler("email.send", queued=None)]
 
-    assert health.oldest_waiting(unknown).why == "not known of email.send"
-    assert health.waiting(unknown).level == "warning"
+    for found in (
+        health.oldest_waiting(unknown),
+        health.waiting(unknown),
+        health.stalled([], unknown),
+        health.oldest_waiting([*unknown, handler("file.process")]),
+    ):
+        assert (found.level, found.number) == ("warning", None)
+    assert health.oldest_waiting(unknown).why == "not known"
+    assert health.waiting([*unknown, handler("file.process")]).why == "at least: not known of email.send"
     assert health.failing(unknown, is_known=False).number is None
     assert health.dead(None).level == "warning"
     assert health.late_schedules(None, now=NOW).level == "warning"
@@ -119,7 +126,7 @@ def test_the_worst_that_is_stuck_comes_first() -> None:
     )
 
     assert [one.handler.name for one in found] == ["c.old", "b.young", "a.paused"]
-    assert health.stalled(found).why.endswith("and 2 more")
+    assert health.stalled(found, []).why.endswith("and 2 more")
 
 
 @pytest.mark.parametrize(
