@@ -1,8 +1,10 @@
 """A user is registered and gets a mail: by REST, and by events of other systems on every door."""
 
 import json
+import re
 from base64 import b64decode
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from tests.e2e.conftest import Outside, System
@@ -36,6 +38,21 @@ async def test_a_registered_user_gets_a_mail_and_one_trace_links_it_all(
     assert registered["trace_id"] == job["trace_id"] == trace_id
     for service in ("gateway", "email"):
         assert any(trace_id in line for line in system.log(service).splitlines()), service
+
+
+async def test_the_mail_is_read_in_the_monitor_with_the_way_to_its_job(
+    system: System, outside: Outside
+) -> None:
+    to, monitor = address(), system.state["monitor"]
+    answer = await outside.http.post("/v1/users", json={"name": "Ada", "email": to})
+    (job,) = [job for job in answer.json()["jobs"] if job["handler"] == "email.send_welcome"]
+    await system.mail_to(to)
+
+    found = await outside.http.get(f"{monitor}/mail", params={"q": to})
+    (mail,) = re.findall(r'<a href="(/mail/[^"?]+)">', found.text)
+    shown = await outside.http.get(f"{monitor}{mail}")
+
+    assert f'href="/jobs/{quote(job["id"])}"' in shown.text
 
 
 async def test_the_trace_holds_the_request_the_bus_the_attempt_and_the_mail(

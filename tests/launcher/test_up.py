@@ -35,6 +35,7 @@ def test_services_are_told_where_everything_is(running: Cli) -> None:
     assert email["METRICS_PORT"] != gateway["METRICS_PORT"]
     assert email["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://127.0.0.1:{monitor['OTLP_PORT']}"
     assert state.gateway == f"http://127.0.0.1:{gateway['PORT']}"
+    assert "MONITOR_MAIL" not in monitor  # mail goes to the user's own server
 
 
 def test_what_the_user_set_wins(running: Cli) -> None:
