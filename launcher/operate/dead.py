@@ -10,10 +10,9 @@ from launcher.operate import options as opt
 from launcher.operate.asking import Operator, command, group
 from launcher.operate.bulk import confirm, preview, said_of
 from launcher.operate.instants import instant
-from launcher.operate.job_views import attempt, attempt_table, error_of
+from launcher.operate.job_views import attempt, attempt_table, error_of, stack_parts
 from launcher.operate.late import COMMANDS
 from launcher.operate.saying import Facts, Said, console, is_terminal
-from launcher.operate.stacks import own_first
 from launcher.operate.tables import Column, Item, Table, at, member
 from shared.api import path_of
 
@@ -108,8 +107,8 @@ async def list_groups(
 
 
 @command(app, "show")
-async def show_dead(who: Operator, *, job_id: opt.JobId) -> Said:
-    """Show a dead letter: its event, every failed attempt, and the stack, our own frames first."""
+async def show_dead(who: Operator, *, job_id: opt.JobId, full: opt.Full = False) -> Said:
+    """Show a dead letter: its event, every failed attempt, and the stack, frames of libraries folded."""
     letter = await who.get(path_of("dead", job_id))
     event: Item = letter["event"] or {}
     facts = Facts(
@@ -132,8 +131,7 @@ async def show_dead(who: Operator, *, job_id: opt.JobId) -> Said:
     parts: list[Facts | Table | str] = [facts]
     if letter["attempts"]:
         parts.append(attempt_table(letter["attempts"]))
-    stack = (letter["error"] or {}).get("stack")
-    return Said(letter, [*parts, own_first(stack)] if stack else parts)
+    return Said(letter, [*parts, *stack_parts(letter, full=full)])
 
 
 @command(app, "replay")

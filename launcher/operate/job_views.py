@@ -6,7 +6,7 @@ from typing import Any
 from launcher.operate.instants import instant, took
 from launcher.operate.options import json_text
 from launcher.operate.saying import Facts
-from launcher.operate.stacks import own_first
+from launcher.operate.stacks import folded
 from launcher.operate.tables import Column, Item, Table, at, member, text_of
 
 
@@ -41,15 +41,20 @@ def running_table(items: Sequence[Item]) -> Table:
     )
 
 
-def job_parts(job: Item) -> list[Facts | Table | str]:
+def job_parts(job: Item, *, full: bool = False) -> list[Facts | Table | str]:
     """All that is known of one job: facts, failed attempts, the stack of the last error."""
     parts: list[Facts | Table | str] = [job_facts(job)]
     if job["attempts"]:
         parts.append(attempt_table(job["attempts"]))
-    stack = (job["error"] or {}).get("stack")
-    if stack:
-        parts.append(own_first(stack))
-    return parts
+    return [*parts, *stack_parts(job, full=full)]
+
+
+def stack_parts(item: Item, *, full: bool) -> list[str]:
+    """The stack of the last error of a job or dead letter, if any: in full, or frames of libraries folded."""
+    stack = (item["error"] or {}).get("stack")
+    if not stack:
+        return []
+    return [stack.rstrip("\n") if full else folded(stack)]
 
 
 def job_facts(job: Item) -> Facts:

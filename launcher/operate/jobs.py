@@ -58,10 +58,10 @@ async def list_jobs(
 
 
 @command(app, "show")
-async def show_job(who: Operator, *, job_id: opt.JobId) -> Said:
-    """Show one job: its state, result, failed attempts, and stack."""
+async def show_job(who: Operator, *, job_id: opt.JobId, full: opt.Full = False) -> Said:
+    """Show one job: its state, result, failed attempts, and stack, frames of libraries folded."""
     job = await who.get(path_of("jobs", job_id))
-    return Said(job, job_parts(job))
+    return Said(job, job_parts(job, full=full))
 
 
 @command(app, "watch")

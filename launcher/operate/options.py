@@ -65,6 +65,7 @@ CursorOption = Annotated[str | None, typer.Option(help="Go on where a list ended
 All = Annotated[bool, typer.Option("--all", help="Every one; nothing else beside it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Full = Annotated[bool, typer.Option("--full", help="The whole stack, with the frames of libraries.")]
 Note = Annotated[str | None, typer.Option(help="Why.")]
 
 

@@ -18,9 +18,9 @@ from monitor.pages.cloud_event import attributes_of, curl_of, of_view
 from monitor.pages.document import document
 from monitor.pages.jobs import jobs_url, orders_of
 from monitor.pages.known import known
-from monitor.pages.stack import parse_stack
 from monitor.pages.timeline import timeline
 from shared.api import GatewayApi, path_of
+from shared.stacks import parse_stack
 
 _EVENT_KEPT_S: Final = 3.0
 """Shorter than views rest: a progress bar need not wait for what hardly changes."""

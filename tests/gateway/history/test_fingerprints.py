@@ -74,6 +74,20 @@ def test_of_a_chain_of_errors_the_last_one_counts_and_of_a_group_the_group() -> 
     assert grouped.frame.endswith("in _grouped")
 
 
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (failed((OURS, 12, "send"), (LIBRARY, 900, "post")), "36b856350bd3608a"),
+        (failed(("C:\\srv\\app\\email_service\\handlers.py", 12, "send")), "36b856350bd3608a"),
+        (failed((OURS, 12, "send"), ("/src/shared/jobs/once.py", 3, "once")), "776699750593b9ce"),
+    ],
+)
+def test_a_failure_keeps_the_fingerprint_that_dead_jobs_have_in_the_database(
+    error: dict[str, Any], kept: str
+) -> None:
+    assert digits(error) == kept
+
+
 def test_without_a_frame_of_ones_own_the_message_in_general_decides() -> None:
     one = {"type": "WorkerLost", "message": "the worker mail-1:4312:ab12 was silent", "stack": ""}
     two = {"type": "WorkerLost", "message": "the worker mail-2:77:cd34 was silent", "stack": ""}

@@ -12,8 +12,8 @@ from launcher.data_folder import DataFolder
 from launcher.operate.asking import at
 from launcher.operate.errors import Misused, NoSystem
 from launcher.operate.instants import Instant, coming, distance, past
-from launcher.operate.job_views import job_table
-from launcher.operate.stacks import own_first
+from launcher.operate.job_views import job_table, stack_parts
+from launcher.operate.stacks import folded
 from launcher.state import State, write
 from shared.clock import from_rfc3339, rfc3339
 
@@ -106,22 +106,34 @@ def test_what_is_no_moment_is_refused_with_its_option(text: str) -> None:
         past(text, "--since")
 
 
-def test_own_frames_come_before_those_of_libraries_and_the_error_last() -> None:
-    lines = own_first(STACK).splitlines()
-
-    assert [line for line in lines if "File" in line or "libraries" in line] == [
+def test_frames_of_libraries_are_folded_where_they_stood() -> None:
+    assert folded(STACK).splitlines() == [
+        "Traceback (most recent call last):",
         '  File "/app/mail/handlers.py", line 12, in send',
+        "    relay.deliver(mail)",
+        "  ... 1 frame of libraries",
         '  File "/app/mail/hooks.py", line 3, in before',
-        "  in libraries:",
-        '  File "/venv/lib/python3.11/site-packages/relay/client.py", line 80, in deliver',
+        "    raise RelayBusy",
+        "RelayBusy: try again",
     ]
-    assert lines[-1] == "RelayBusy: try again"
-    assert sorted(lines) == sorted([*STACK.splitlines(), "  in libraries:"])
+
+
+def test_a_stack_is_shown_in_full_where_that_is_asked_for() -> None:
+    assert stack_parts({"error": {"stack": STACK}}, full=True) == [STACK.rstrip("\n")]
+    assert stack_parts({"error": {"stack": STACK}}, full=False) == [folded(STACK)]
+    assert stack_parts({"error": None}, full=True) == []
+
+
+def test_in_a_group_of_errors_they_are_folded_within_its_margin() -> None:
+    inner = "".join(f"    | {line}\n" for line in STACK.splitlines())
+    group = f"  | ExceptionGroup: two (1 sub-exception)\n  +-+---------------- 1 ----------------\n{inner}"
+
+    assert "    |   ... 1 frame of libraries" in folded(group).splitlines()
 
 
 @pytest.mark.parametrize("text", ["", "no traceback\n  at all", "Traceback (most recent call last):\n"])
 def test_what_is_no_traceback_stays_as_it_is(text: str) -> None:
-    assert own_first(text) == text.rstrip("\n")
+    assert folded(text) == text.rstrip("\n")
 
 
 def _system(folder: Path, **changes: Any) -> DataFolder:

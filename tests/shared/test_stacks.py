@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.pages.stack import parse_stack
+from shared.stacks import own_place, parse_stack
 
 
 def _raised(fail: Callable[[], object]) -> str:
@@ -48,7 +48,7 @@ def test_own_frames_are_told_from_those_of_libraries() -> None:
     assert stack.parts[2].text.count('File "') == stack.parts[2].frames >= 2
     assert stack.parts[3].text.startswith("json.decoder.JSONDecodeError")
     assert stack.raised is not None
-    assert stack.raised.startswith("monitor/test_stack.py:")
+    assert stack.raised.startswith("shared/test_stacks.py:")
     assert stack.raised.endswith(" in _read_nonsense")
 
 
@@ -70,7 +70,7 @@ def test_errors_in_a_group_are_folded_like_others() -> None:
 
     folded = [part.text for part in parts if part.kind == "library"]
     assert len(folded) == 2
-    assert all("json" in text and "test_stack" not in text for text in folded)
+    assert all("json" in text and "test_stacks" not in text for text in folded)
     words = "".join(part.text for part in parts if part.kind == "words")
     assert "+---------------- 2 ----------------" in words
     assert "| KeyError: 'order'" in words
@@ -117,3 +117,47 @@ def test_text_that_is_no_traceback_is_left_as_it_is(text: str) -> None:
 
     assert stack.text == text
     assert all(part.kind == "words" for part in stack.parts)
+
+
+def test_what_else_ends_a_line_does_not_begin_one() -> None:
+    text = 'ValueError: a\x0c  File "/app/a.py", line 1, in a\u2028  File "/app/b.py", line 1, in b\r\n'
+
+    assert [part.kind for part in parse_stack(text).parts] == ["words"]
+    assert own_place(text) is None
+
+
+def test_of_a_chain_the_last_error_tells_the_place_and_of_a_group_the_group() -> None:
+    chained, grouped = own_place(_raised(_chained)), own_place(_raised(_grouped))
+
+    assert chained is not None
+    assert (chained.file, chained.function) == ("shared/test_stacks.py", "_chained")
+    assert grouped is not None
+    assert (grouped.file, grouped.function) == ("shared/test_stacks.py", "_grouped")
+
+
+def test_a_group_that_was_never_raised_has_no_place_whatever_its_errors_have() -> None:
+    errors: list[Exception] = []
+    try:
+        _read_nonsense()
+    except ValueError as error:
+        errors.append(error)
+    text = "".join(traceback.format_exception(ExceptionGroup("never raised", errors)))
+
+    assert own_place(text) is None
+    assert parse_stack(text).raised is not None
+
+
+def test_the_place_of_a_syntax_error_is_a_place_and_no_frame() -> None:
+    text = (
+        "Traceback (most recent call last):\n"
+        '  File "/srv/app/handlers.py", line 4, in send\n    import_module(name)\n'
+        '  File "/usr/lib/python3.13/importlib/__init__.py", line 88, in import_module\n    return x\n'
+        '  File "C:\\srv\\app\\rules.py", line 7\n    x x\n    ^^^\nSyntaxError: invalid syntax\n'
+    )
+
+    place = own_place(text)
+
+    assert place is not None
+    assert place.shown == "app/rules.py:7 in ?"
+    assert parse_stack(text).raised == "app/handlers.py:4 in send"
+    assert "rules.py" in parse_stack(text).parts[-1].text
