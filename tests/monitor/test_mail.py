@@ -1,6 +1,5 @@
 """Mails from a Maildir: read, taken apart, and none of them able to do harm."""
 
-import asyncio
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -45,13 +44,13 @@ def test_the_job_is_found_by_our_message_id_too() -> None:
     assert job_of({"x-trunkline-job": "", "message-id": "<CAF=x@mail.example.com>"}) == ""
 
 
-@pytest.mark.parametrize(("name", "content"), hostile().items())
-def test_whatever_comes_is_shown_as_what_it_is(name: str, content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "content"), hostile().items(), ids=hostile())
+async def test_whatever_comes_is_shown_as_what_it_is(name: str, content: bytes, tmp_path: Path) -> None:
     keep(tmp_path, name, content)
     mailbox = Mailbox(tmp_path)
 
-    [summary] = asyncio.run(mailbox.newest())
-    found = asyncio.run(mailbox.mail(name))
+    [summary] = await mailbox.newest()
+    found = await mailbox.mail(name)
 
     assert found is not None
     _, mail = found
@@ -122,11 +121,11 @@ def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path: Path) -> Non
     assert maildir.newest(tmp_path / "none", 3) == []
 
 
-def test_text_is_searched_for_in_any_case(tmp_path: Path) -> None:
+async def test_text_is_searched_for_in_any_case(tmp_path: Path) -> None:
     message = EmailMessage()
     message["Subject"], message["To"] = "Żółw", "Ada@example.com"
     keep(tmp_path, "1.a", message.as_bytes())
 
-    [summary] = asyncio.run(Mailbox(tmp_path).newest())
+    [summary] = await Mailbox(tmp_path).newest()
 
     assert [summary.says(text) for text in ("żÓŁw", "ada@", "", "bob")] == [True, True, True, False]

@@ -29,9 +29,12 @@ def _chromium() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, or what TRUNKLINE_TEST_BROWSER names."""
+    """Debian's chromium, or what TRUNKLINE_TEST_BROWSER names.
+
+    For this folder alone: while Playwright's plain API is open, no other test can run a loop in its thread.
+    """
     program = _chromium()
     if program is None:
         pytest.skip("no browser: install chromium, or name one in TRUNKLINE_TEST_BROWSER")
