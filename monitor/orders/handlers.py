@@ -98,7 +98,9 @@ class LimitHandler:
         }
         name = await _change(request, api, wanted)
         by_hand = [
-            f"{_LABELS[limit].lower()}: {value:g}" for limit, value in wanted.items() if value is not None
+            f"{_LABELS[limit].lower()}: {_text(value)}"
+            for limit, value in wanted.items()
+            if value is not None
         ]
         said = "; ".join(by_hand) or "as the code says"
         return Done(f"{name}: {said}.")
@@ -125,12 +127,16 @@ def _field(name: str, handler: dict[str, Any]) -> Field:
     return Field(
         name,
         _LABELS[name],
-        value=f"{now:g}" if now is not None and now != coded else "",
+        value=_text(now) if now is not None and now != coded else "",
         kind="number",
-        hint=f"The code says {coded:g}." if coded is not None else "The code sets no limit.",
+        hint=f"The code says {_text(coded)}." if coded is not None else "The code sets no limit.",
         least=0 if name == "rate" else 1,
         step="any" if name == "rate" else "1",
     )
+
+
+def _text(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _number(fields: Fields, name: str, kind: type[int] | type[float]) -> float | None:
