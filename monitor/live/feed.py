@@ -23,6 +23,8 @@ FRESH_S: Final = 1.0
 """A drawing that is younger is shown to the next who comes; and so long a view rests between two drawings."""
 REST_S: Final = 5.0
 """How long a view may go without being drawn although nothing was heard of."""
+SETTLE_S: Final = 1.0
+"""When a view is drawn once more after the bell: queues and leases follow what the log tells by moments."""
 LINGER_S: Final = 15.0
 """How long a view is kept that nobody looks at."""
 BEAT_S: Final = 5.0
@@ -154,6 +156,7 @@ class Feed:
         return Change(set=pieces, rows=rows, title=title)
 
     async def _draw_while_watched(self) -> None:
+        drawn_at_count = self._bell.count
         while True:
             rung = self._bell.count
             if self._viewers:
@@ -161,7 +164,9 @@ class Feed:
                     if time.monotonic() - self._drawn_at >= FRESH_S / 2:
                         await self._draw_for(list(dict.fromkeys(self._viewers.values())))
             await asyncio.sleep(FRESH_S / 2)
-            await self._bell.rings_after(rung, limit_s=REST_S)
+            limit_s = REST_S if rung == drawn_at_count else SETTLE_S
+            drawn_at_count = rung
+            await self._bell.rings_after(rung, limit_s=limit_s)
 
     async def _draw_for(self, keys: Sequence[str | None]) -> None:
         """Draw with the first key; one that was revoked meanwhile must not blind the others."""
