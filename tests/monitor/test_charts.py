@@ -36,6 +36,7 @@ def test_a_line_runs_through_the_middle_of_each_step_on_a_round_scale() -> None:
         (4_000, "5 s", "2.5 s"),
         (45_000, "1 min", "30 s"),
         (240_000, "5 min", "2 min 30 s"),
+        (5_400_000, "2 h", "1 h"),
     ],
 )
 def test_a_scale_of_lengths_of_time_is_round_in_words(most_ms: float, top: str, half: str) -> None:
@@ -50,10 +51,10 @@ def test_where_a_point_is_not_known_the_line_has_a_gap() -> None:
     assert chart.shapes[0].line == "M100 0L300 0M700 0L900 0"
 
 
-def test_a_point_alone_is_a_stroke_without_length_and_no_area() -> None:
+def test_a_point_alone_is_a_short_stroke_and_no_area() -> None:
     chart = lines("Jobs", [Series("ended", "s0", [None, 2, None])], MINUTES, words=whole)
 
-    assert chart.shapes[0].line == "M500 0h0"
+    assert chart.shapes[0].line == "M500 0m-100 0h200"
     assert chart.shapes[0].area == ""
 
 
