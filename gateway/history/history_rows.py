@@ -46,8 +46,6 @@ COLUMNS: Final = {
     "failure": "text",
     "fingerprint": "text",
     "frame": "text",
-    "new_end": "boolean",
-    "new_failures": "int",
 }
 """The columns of gateway.jobs that the recorder writes, with their types."""
 
@@ -65,7 +63,6 @@ _DETAILS: Final = (
     "error_type",
     "failure",
     "frame",
-    "new_failures",
 )
 
 
@@ -87,7 +84,6 @@ def row_of(record: JobRecord, position: int) -> HistoryRow:
         "due_at": record.due_at,
         "trace_id": record.trace_id,
         "position": position,
-        "new_end": record.state in FINAL,
         **_failure_of(record),
         **_fingerprint_of(record),
     }
@@ -110,7 +106,6 @@ def row_of(record: JobRecord, position: int) -> HistoryRow:
         except (ValueError, Base64Error, msgspec.MsgspecError, RecursionError) as error:
             log.warning("history.field_left_out", job_id=record.id, field=name, error=str(error))
             row[name] = None
-    row["new_failures"] = len(record.attempts) if row["attempts"] else 0
     return row
 
 
@@ -128,7 +123,6 @@ def row_of_change(change: Change, event_type: str, position: int) -> HistoryRow:
         "queued_at": instant_of(position),
         "finished_at": _end_of(change.state, position),
         "position": position,
-        "new_end": change.state in FINAL,
     }
 
 

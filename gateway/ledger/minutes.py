@@ -1,55 +1,54 @@
 """The figures of each minute: what became of jobs in, counts and histograms by handler and version out.
 
 What is counted is what the row of a job learnt from a write, in the same commit: a view that is recorded
-twice, or by two recorders at once, counts once.
+twice, or by two recorders at once, counts once. This is done for each job: it is written to be fast.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.history.durations import bucket_of
+from gateway.history.durations import histogram_of
 from gateway.history.history_rows import HistoryRow, instant_of
 from shared.clock import from_rfc3339
 from shared.jobs import JobRecord, State
 
 _ADD: Final = text("""
     INSERT INTO gateway.job_minutes AS known (minute, handler, version, succeeded, dead, retried, waits, runs)
-    VALUES (:minute, :handler, :version, :succeeded, :dead, :retried,
-        CAST(:waits AS integer[]), CAST(:runs AS integer[]))
+    SELECT to_timestamp(minute * 60), handler, version, succeeded, dead, retried,
+        waits::numeric, runs::numeric
+    FROM unnest(
+        CAST(:minutes AS bigint[]), CAST(:handlers AS text[]), CAST(:versions AS text[]),
+        CAST(:succeeded AS integer[]), CAST(:dead AS integer[]), CAST(:retried AS integer[]),
+        CAST(:waits AS text[]), CAST(:runs AS text[])
+    ) AS seen (minute, handler, version, succeeded, dead, retried, waits, runs)
     ON CONFLICT (minute, handler, version) DO UPDATE SET
         succeeded = known.succeeded + excluded.succeeded,
         dead = known.dead + excluded.dead,
         retried = known.retried + excluded.retried,
-        waits = ARRAY(
-            SELECT coalesce(one, 0) + coalesce(other, 0)
-            FROM unnest(known.waits, excluded.waits) WITH ORDINALITY AS both_of (one, other, place)
-            ORDER BY place
-        ),
-        runs = ARRAY(
-            SELECT coalesce(one, 0) + coalesce(other, 0)
-            FROM unnest(known.runs, excluded.runs) WITH ORDINALITY AS both_of (one, other, place)
-            ORDER BY place
-        )
+        waits = known.waits + excluded.waits,
+        runs = known.runs + excluded.runs
 """)
-_COUNTED: Final = frozenset({State.SUCCEEDED, State.DEAD})
+_SUCCEEDED: Final = State.SUCCEEDED.value
+_DEAD: Final = State.DEAD.value
 _UUID7: Final = 7
 _VERSION_MAX: Final = 100
 
+Former = tuple[datetime | None, int | None]
+"""What the row of a job told before it was written: when the job ended, and how many attempts had failed."""
 
-class News(NamedTuple):
-    """What a write told the row of a job."""
+
+class Seen(Protocol):
+    """A job as it was seen: the row that it was written as, and its record."""
 
     row: HistoryRow
     record: JobRecord | None
-    has_ended: bool
-    failures: int
-    """How many failed attempts it told of for the first time."""
 
 
 class Tally:
@@ -58,9 +57,7 @@ class Tally:
     __slots__ = ("dead", "retried", "runs", "succeeded", "waits")
 
     def __init__(self) -> None:
-        self.succeeded = self.dead = self.retried = 0
-        self.waits: dict[int, int] = {}
-        self.runs: dict[int, int] = {}
+        self.succeeded = self.dead = self.retried = self.waits = self.runs = 0
 
 
 Minutes = dict[tuple[int, str, str], Tally]
@@ -72,105 +69,122 @@ async def add(connection: AsyncConnection, minutes: Minutes) -> None:
 
     Sorted: recorders that add to the same minutes never lock crosswise.
     """
-    if minutes:
-        await connection.execute(_ADD, [_row(key, minutes[key]) for key in sorted(minutes)])
+    if not minutes:
+        return
+    keys = sorted(minutes)
+    tallies = [minutes[key] for key in keys]
+    values = {
+        "minutes": [minute for minute, _, _ in keys],
+        "handlers": [handler for _, handler, _ in keys],
+        "versions": [version for _, _, version in keys],
+        "succeeded": [one.succeeded for one in tallies],
+        "dead": [one.dead for one in tallies],
+        "retried": [one.retried for one in tallies],
+        "waits": [str(one.waits) for one in tallies],
+        "runs": [str(one.runs) for one in tallies],
+    }
+    await connection.execute(_ADD, values)
 
 
-def tally(all_news: Iterable[News]) -> Minutes:
-    """The figures by minute, handler and version of the worker."""
+def tally(views: Iterable[Seen], formers: Mapping[str, Former]) -> Minutes:
+    """The figures by minute, handler and version of the worker, of what these views were the first to tell.
+
+    A view without a former was not written, for its job was seen later already.
+    """
     minutes: Minutes = {}
-    for news in all_news:
-        _count_retried(minutes, news)
-        if news.has_ended:
-            _count_end(minutes, news)
+    for view in views:
+        row, record = view.row, view.record
+        former = formers.get(row["id"])
+        if former is None:
+            continue
+        former_end, former_failures = former
+        state, ended_at = row["state"], row["finished_at"]
+        # An end is known by its instant, failed attempts by their number: they only grow.
+        has_ended = (state in (_SUCCEEDED, _DEAD)) and (former_end is None or former_end < ended_at)
+        if row["attempts"] is not None and record is not None:
+            failed = record.attempts[former_failures or 0 :]
+            # The attempt that the job died of is told by its end.
+            _count_retried(minutes, failed[:-1] if has_ended and state == _DEAD else failed, row)
+        if has_ended:
+            _count_end(minutes, row, record)
     return minutes
 
 
-def _count_retried(minutes: Minutes, news: News) -> None:
-    """The attempts that failed, but for the one that the job died of."""
-    if not news.failures or news.record is None:
-        return
-    failed = news.record.attempts[-news.failures :]
-    if news.has_ended and news.row["state"] == State.DEAD:
-        failed = failed[:-1]
+def _count_retried(minutes: Minutes, failed: Iterable[Mapping[str, object]], row: HistoryRow) -> None:
     for attempt in failed:
-        at = _instant(attempt.get("finished_at")) or instant_of(news.row["position"])
-        _tally(minutes, at, news, _version(attempt.get("version"))).retried += 1
+        at = _instant(attempt.get("finished_at")) or instant_of(row["position"])
+        _tally(minutes, _ms(at), row["handler"], str(attempt.get("version") or "")).retried += 1
 
 
-def _count_end(minutes: Minutes, news: News) -> None:
-    row, record = news.row, news.record
-    if row["state"] not in _COUNTED:
-        return
-    found = _tally(minutes, row["finished_at"], news, _version(record.version if record else None))
-    if row["state"] == State.SUCCEEDED:
+def _count_end(minutes: Minutes, row: HistoryRow, record: JobRecord | None) -> None:
+    ended_ms = _ms(row["finished_at"])
+    found = _tally(minutes, ended_ms, row["handler"], record.version if record is not None else None)
+    if row["state"] == _SUCCEEDED:
         found.succeeded += 1
     else:
         found.dead += 1
     if record is None or record.started_at is None or record.queued_at is None:
         return
-    began_at, first_at = record.started_at, _first_start(record)
-    _count(found.waits, first_at - _due_at(record, row["event_id"], first_at))
-    _count(found.runs, row["finished_at"] - began_at)
+    began_ms = _ms(record.started_at)
+    first_ms = _first_start_ms(record, record.queued_at) if record.attempts else began_ms
+    found.waits += histogram_of(first_ms - _due_ms(record, row["event_id"], first_ms, record.queued_at))
+    found.runs += histogram_of(ended_ms - began_ms)
 
 
-def _tally(minutes: Minutes, at: datetime, news: News, version: str) -> Tally:
-    key = (int(at.timestamp() // 60), news.row["handler"], version)
+def _tally(minutes: Minutes, at_ms: float, handler: str, version: str | None) -> Tally:
+    key = (int(at_ms // 60_000), handler, _version(version))
     found = minutes.get(key)
     if found is None:
         found = minutes[key] = Tally()
     return found
 
 
-def _count(buckets: dict[int, int], duration: timedelta) -> None:
-    bucket = bucket_of(duration / _MS)
-    buckets[bucket] = buckets.get(bucket, 0) + 1
-
-
-def _first_start(record: JobRecord) -> datetime:
+def _first_start_ms(record: JobRecord, queued_at: datetime) -> float:
     """The start of the first attempt; of a job that was run again, since then."""
-    for attempt in record.attempts:
-        began_at = _instant(attempt.get("started_at"))
-        if began_at is not None and record.queued_at is not None and began_at >= record.queued_at:
-            return began_at
-    return record.started_at or instant_of(0)
+    starts = (_instant(attempt.get("started_at")) for attempt in record.attempts)
+    first_at = next((at for at in starts if at is not None and at >= queued_at), record.started_at)
+    return _ms(first_at or queued_at)
 
 
-def _due_at(record: JobRecord, event_id: UUID | None, first_at: datetime) -> datetime:
+def _due_ms(record: JobRecord, event_id: UUID | None, first_ms: float, queued_at: datetime) -> float:
     """From when on the job could have begun.
 
     Redis knows a job since its first delivery. That it waited on its bus before tells the age of its event;
     for a job that was run again it does not matter.
     """
-    queued_at = record.queued_at or first_at
-    began = _instant(record.attempts[0].get("started_at")) if record.attempts else None
-    if record.event is None or (began is not None and began < queued_at - _SKEW):
-        return queued_at
-    made_at = _made_at(event_id)
-    if made_at is not None and b'"deliverat"' not in record.event:
-        return made_at if made_at <= first_at else queued_at
+    if record.event is None or (record.attempts and _was_run_again(record, queued_at)):
+        return _ms(queued_at)
+    made_ms = _made_ms(event_id)
+    if made_ms is not None and b'"deliverat"' not in record.event:
+        return made_ms if made_ms <= first_ms else _ms(queued_at)
     try:
         when = _event.decode(record.event)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return queued_at
-    known = (made_at or _instant(when.time), _instant(when.deliverat))
-    return max((at for at in known if at is not None and at <= first_at), default=queued_at)
+        return _ms(queued_at)
+    made_at, deliver_at = _instant(when.time), _instant(when.deliverat)
+    known = (
+        made_ms if made_ms is not None else made_at and _ms(made_at),
+        deliver_at and _ms(deliver_at),
+    )
+    return max((ms for ms in known if ms is not None and ms <= first_ms), default=_ms(queued_at))
 
 
-def _made_at(event_id: UUID | None) -> datetime | None:
+def _was_run_again(record: JobRecord, queued_at: datetime) -> bool:
+    began_at = _instant(record.attempts[0].get("started_at"))
+    return began_at is not None and began_at < queued_at - _SKEW
+
+
+def _made_ms(event_id: UUID | None) -> int | None:
     """When the id was made, where it says so: UUIDv7."""
     if event_id is None or (number := event_id.int) >> 76 & 0xF != _UUID7:
         return None
-    try:
-        return datetime.fromtimestamp((number >> 80) / 1000, UTC)
-    except (ValueError, OverflowError):
-        return None
+    return number >> 80
 
 
-def _version(value: object) -> str:
+@lru_cache(maxsize=1000)
+def _version(version: str | None) -> str:
     """The version as an index of Postgres takes it."""
-    version = str(value or "")[:_VERSION_MAX]
-    return version if version.isprintable() else ""
+    return version[:_VERSION_MAX] if version and version[:_VERSION_MAX].isprintable() else ""
 
 
 def _instant(value: object) -> datetime | None:
@@ -180,21 +194,9 @@ def _instant(value: object) -> datetime | None:
         return None
 
 
-def _row(key: tuple[int, str, str], found: Tally) -> dict[str, Any]:
-    return {
-        "minute": _EPOCH + key[0] * _MINUTE,
-        "handler": key[1],
-        "version": key[2],
-        "succeeded": found.succeeded,
-        "dead": found.dead,
-        "retried": found.retried,
-        "waits": _list(found.waits),
-        "runs": _list(found.runs),
-    }
-
-
-def _list(buckets: Mapping[int, int]) -> list[int]:
-    return [buckets.get(bucket, 0) for bucket in range(max(buckets) + 1)] if buckets else []
+def _ms(at: datetime) -> float:
+    """Since 1970. Whole for what Redis wrote, which a float of seconds would not be."""
+    return (at - _EPOCH) / _MS
 
 
 class _When(msgspec.Struct):
@@ -205,7 +207,6 @@ class _When(msgspec.Struct):
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MINUTE: Final = timedelta(minutes=1)
 _MS: Final = timedelta(milliseconds=1)
 _SKEW: Final = timedelta(seconds=1)  # between the clocks of a worker and of Redis
 _event = msgspec.json.Decoder(_When)

@@ -34,7 +34,7 @@ from gateway.ledger.caused import group_of
 from gateway.ledger.ending import end
 from gateway.ledger.groups import complete, mark, open_groups
 from gateway.ledger.ledger import HandOver
-from gateway.ledger.minutes import News
+from gateway.ledger.minutes import Former
 from gateway.ledger.registered import RegisteredHandlers
 from gateway.ledger.settling import enter_unknown, settle
 from shared.jobs import FINAL, Change, Entry, JobLog, JobReader, JobRecord, Registry
@@ -56,27 +56,21 @@ _VALUES: Final = ", ".join(f"{name}::{type_}" for name, type_ in COLUMNS.items()
 _ARRAYS: Final = ", ".join(
     f"CAST(:{name} AS {'text' if type_ == 'json' else type_}[])" for name, type_ in COLUMNS.items()
 )
-# What a write tells for the first time is told apart in the same statement, for other recorders may write the
-# job at the same time. An end is known by its instant, failed attempts by their number: they only grow.
-_NEWS: Final = {
-    "new_end": """excluded.new_end
-        AND (known.finished_at IS NULL OR known.finished_at < excluded.finished_at)""",
-    "new_failures": """CASE WHEN excluded.new_failures > 0
-        THEN greatest(0, excluded.new_failures - coalesce(json_array_length(known.attempts), 0)) END""",
-}
-_CHANGES: Final = ", ".join(f"{name} = {_NEWS.get(name, f'excluded.{name}')}" for name in COLUMNS)
+_CHANGES: Final = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
 
 # An older view never replaces a newer one. The order of views is that of the log: attempt numbers are none,
 # for a snooze and a replay lower them. A view taken at an entry shows that entry's change or a later one.
+# What the row told before is noted by the write itself: other recorders may write the job at the same time.
 _WRITE: Final = text(f"""
     WITH written AS (
         INSERT INTO gateway.jobs AS known ({_NAMES})
         SELECT {_VALUES} FROM unnest({_ARRAYS}) AS seen ({_NAMES})
-        ON CONFLICT (id) DO UPDATE SET {_CHANGES}, changed_at = now()
+        ON CONFLICT (id) DO UPDATE SET {_CHANGES}, changed_at = now(),
+            former_end = known.finished_at, former_failures = json_array_length(known.attempts)
         WHERE known.position <= excluded.position
-        RETURNING id, new_end, new_failures
+        RETURNING id, former_end, former_failures
     )
-    SELECT id, new_end, coalesce(new_failures, 0) FROM written WHERE new_end OR new_failures > 0
+    SELECT array_agg(id), array_agg(former_end), array_agg(former_failures) FROM written
 """)  # noqa: S608 - built from our own column names
 
 
@@ -255,10 +249,10 @@ class Recorder:
 
     async def _write_together(self, views: Sequence[View]) -> None:
         async with self._engine.begin() as connection:
-            news = await _write_rows(connection, views)
+            formers = await _write_rows(connection, [view.row for view in views])
             await enter_unknown(connection, [view.record for view in views if view.record is not None])
             await open_groups(connection, [view.group for view in views if view.group is not None])
-            await minutes.add(connection, minutes.tally(news))
+            await minutes.add(connection, minutes.tally(views, formers))
 
     async def _write_alone(self, view: View) -> None:
         """As it is, else without what a handler wrote, else not at all: it must not hold up the others."""
@@ -282,14 +276,11 @@ def _newest_changes(entries: Sequence[Entry]) -> dict[str, tuple[Change, int]]:
     }
 
 
-async def _write_rows(connection: AsyncConnection, views: Sequence[View]) -> list[News]:
-    """Enter the jobs; what nobody had recorded of them before."""
-    rows = [view.row for view in views]
-    found = await connection.execute(_WRITE, {name: [row[name] for row in rows] for name in COLUMNS})
-    by_id = {view.row["id"]: view for view in views}
-    return [
-        News(by_id[id_].row, by_id[id_].record, has_ended, failures) for id_, has_ended, failures in found
-    ]
+async def _write_rows(connection: AsyncConnection, rows: Sequence[HistoryRow]) -> dict[str, Former]:
+    """Enter the jobs; what the rows that were written told before, by id."""
+    values = {name: [row[name] for row in rows] for name in COLUMNS}
+    ids, ends, failures = (await connection.execute(_WRITE, values)).one()
+    return dict(zip(ids, zip(ends, failures, strict=True), strict=True)) if ids else {}
 
 
 # Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded.

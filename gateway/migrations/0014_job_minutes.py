@@ -7,11 +7,13 @@ down_revision = "gateway_0013"
 branch_labels = None
 depends_on = None
 
-# What the last write of a row told it, for who wrote: before Postgres 18, RETURNING knows no former values,
-# and two recorders that enter the same job at once must not both take its end for news.
-_NEWS = "ALTER TABLE gateway.jobs ADD COLUMN new_end boolean, ADD COLUMN new_failures integer"
+# What the row told before its last write, for who wrote: before Postgres 18, RETURNING knows no former
+# values, and two recorders that enter the same job at once must not both take its end for news. They are null
+# in nearly every row, where they take no room.
+_FORMER = "ALTER TABLE gateway.jobs ADD COLUMN former_end timestamptz, ADD COLUMN former_failures integer"
 
-# `waits` and `runs` are histograms: how many durations fall into each bucket (gateway/history/durations.py).
+# `waits` and `runs` are histograms in the form of numbers, so that they are added up as fast as counters
+# (gateway/history/durations.py).
 # Each minute's rows are written again and again: the room that is left in a page keeps that in place.
 _TABLE = """
 CREATE TABLE gateway.job_minutes (
@@ -21,8 +23,8 @@ CREATE TABLE gateway.job_minutes (
     succeeded integer NOT NULL,
     dead      integer NOT NULL,
     retried   integer NOT NULL,
-    waits     integer[] NOT NULL,
-    runs      integer[] NOT NULL,
+    waits     numeric NOT NULL,
+    runs      numeric NOT NULL,
     PRIMARY KEY (minute, handler, version)
 ) WITH (fillfactor = 50)
 """
@@ -30,11 +32,11 @@ CREATE TABLE gateway.job_minutes (
 
 def upgrade() -> None:
     """Make the table and the columns."""
-    op.execute(_NEWS)
+    op.execute(_FORMER)
     op.execute(_TABLE)
 
 
 def downgrade() -> None:
     """Forget the figures."""
     op.execute("DROP TABLE gateway.job_minutes")
-    op.execute("ALTER TABLE gateway.jobs DROP COLUMN new_end, DROP COLUMN new_failures")
+    op.execute("ALTER TABLE gateway.jobs DROP COLUMN former_end, DROP COLUMN former_failures")

@@ -1,63 +1,57 @@
 """What became of jobs lately, by the minute: a span of time in, series and percentiles by handler out."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.history.durations import add_to, percentile
+from gateway.history.durations import percentiles
 from shared.clock import rfc3339
 
 STEP: Final = timedelta(minutes=1)
 UNKNOWN: Final = "unknown"
 """The version of a worker that nobody knows any more."""
 
-_READ: Final = text("""
-    SELECT minute, handler, version, succeeded, dead, retried, waits, runs FROM gateway.job_minutes
+_SHARES: Final = (0.5, 0.95)
+
+_FOUND: Final = """
+    FROM gateway.job_minutes
     WHERE minute >= :first AND minute <= :last AND (CAST(:handler AS text) IS NULL OR handler = :handler)
-    ORDER BY handler, version
+"""
+# A row for each handler, and one without a name for all of them, each with arrays over the minutes in which
+# something happened: to fetch a row for each minute takes longer than all else here.
+_SERIES: Final = text(f"""
+    SELECT handler, array_agg(slot), array_agg(succeeded), array_agg(dead), array_agg(retried),
+        array_agg(waits::text), array_agg(runs::text), sum(waits)::text, sum(runs)::text
+    FROM (
+        SELECT handler, (extract(epoch FROM minute - :first) / 60)::integer AS slot,
+            sum(succeeded) AS succeeded, sum(dead) AS dead, sum(retried) AS retried,
+            sum(waits) AS waits, sum(runs) AS runs
+        {_FOUND} GROUP BY GROUPING SETS ((handler, minute), (minute))
+    ) AS by_minute
+    GROUP BY handler ORDER BY handler
+""")  # noqa: S608 - built from a text of ours
+_VERSIONS: Final = text(f"""
+    SELECT handler, version, sum(succeeded + dead) AS ended, sum(retried + dead) AS failed
+    {_FOUND} GROUP BY handler, version ORDER BY handler, version
 """)
 
 
-class Series:
-    """Figures minute by minute; slots that nothing happened in are 0, their percentiles None."""
+class _Row(NamedTuple):
+    """A row of these; without values that of a span in which nothing happened."""
 
-    def __init__(self, slots: int) -> None:
-        self._succeeded, self._dead, self._retried = [0] * slots, [0] * slots, [0] * slots
-        self._waits: list[list[int]] = [[] for _ in range(slots)]
-        self._runs: list[list[int]] = [[] for _ in range(slots)]
-
-    def add(self, slot: int, row: Any) -> None:
-        """Add what a row of a minute says."""
-        self._succeeded[slot] += row.succeeded
-        self._dead[slot] += row.dead
-        self._retried[slot] += row.retried
-        add_to(self._waits[slot], row.waits)
-        add_to(self._runs[slot], row.runs)
-
-    def to_api(self) -> dict[str, Any]:
-        """The series, and the same over all of them."""
-        waits, runs = _sum(self._waits), _sum(self._runs)
-        return {
-            "succeeded": self._succeeded,
-            "dead": self._dead,
-            "retried": self._retried,
-            "wait_p50_ms": [percentile(one, 0.5) for one in self._waits],
-            "wait_p95_ms": [percentile(one, 0.95) for one in self._waits],
-            "run_p50_ms": [percentile(one, 0.5) for one in self._runs],
-            "run_p95_ms": [percentile(one, 0.95) for one in self._runs],
-            "total": {
-                "succeeded": sum(self._succeeded),
-                "dead": sum(self._dead),
-                "retried": sum(self._retried),
-                "wait_p50_ms": percentile(waits, 0.5),
-                "wait_p95_ms": percentile(waits, 0.95),
-                "run_p50_ms": percentile(runs, 0.5),
-                "run_p95_ms": percentile(runs, 0.95),
-            },
-        }
+    handler: str | None = None
+    slots: Sequence[int] = ()
+    succeeded: Sequence[int] = ()
+    dead: Sequence[int] = ()
+    retried: Sequence[int] = ()
+    waits: Sequence[str] = ()
+    runs: Sequence[str] = ()
+    all_waits: str = "0"
+    all_runs: str = "0"
 
 
 async def figures(
@@ -66,40 +60,74 @@ async def figures(
     """The figures of so many minutes, `last` the instant in the last of them, as the REST API shows them."""
     last = last.replace(second=0, microsecond=0)
     first = last - (minutes - 1) * STEP
+    values = {"first": first, "last": last, "handler": handler}
     async with engine.connect() as connection:
-        rows = (await connection.execute(_READ, {"first": first, "last": last, "handler": handler})).all()
-    every = Series(minutes)
-    by_handler: dict[str, Series] = {}
-    versions: dict[str, dict[str, list[int]]] = {}
-    for row in rows:
-        slot = (row.minute - first) // STEP
-        every.add(slot, row)
-        by_handler.setdefault(row.handler, Series(minutes)).add(slot, row)
-        counts = versions.setdefault(row.handler, {}).setdefault(row.version or UNKNOWN, [0, 0])
-        counts[0] += row.succeeded + row.dead
-        counts[1] += row.retried + row.dead
+        rows = [_Row(*row) for row in await connection.execute(_SERIES, values)]
+        versions = _by_handler(await connection.execute(_VERSIONS, values))
+    # A day of many handlers takes a moment, in which the other requests of this gateway are served.
+    series = await asyncio.to_thread(lambda: {row.handler: _series(row, minutes) for row in rows or [_Row()]})
     return {
         "from": rfc3339(first),
         "to": rfc3339(last + STEP),
         "step_s": int(STEP.total_seconds()),
-        "all": every.to_api(),
+        "all": series[None],
         "handlers": [
-            {
-                "handler": name,
-                "service": name.partition(".")[0],
-                **series.to_api(),
-                "versions": [
-                    {"version": version, "ended": ended, "failed": failed}
-                    for version, (ended, failed) in versions[name].items()
-                ],
-            }
-            for name, series in by_handler.items()
+            {"handler": name, "service": name.partition(".")[0], **one, "versions": versions.get(name, [])}
+            for name, one in series.items()
+            if name is not None
         ],
     }
 
 
-def _sum(histograms: Sequence[list[int]]) -> list[int]:
-    total: list[int] = []
-    for histogram in histograms:
-        add_to(total, histogram)
-    return total
+def _series(row: _Row, minutes: int) -> dict[str, Any]:
+    """The series of a row, and the same over all of them.
+
+    Slots that nothing happened in are 0, their percentiles None.
+    """
+    wait_p50, wait_p95 = _percentiles(row.slots, row.waits, minutes)
+    run_p50, run_p95 = _percentiles(row.slots, row.runs, minutes)
+    total_wait_p50, total_wait_p95 = percentiles(row.all_waits, *_SHARES)
+    total_run_p50, total_run_p95 = percentiles(row.all_runs, *_SHARES)
+    return {
+        "succeeded": _spread(row.slots, row.succeeded, minutes),
+        "dead": _spread(row.slots, row.dead, minutes),
+        "retried": _spread(row.slots, row.retried, minutes),
+        "wait_p50_ms": wait_p50,
+        "wait_p95_ms": wait_p95,
+        "run_p50_ms": run_p50,
+        "run_p95_ms": run_p95,
+        "total": {
+            "succeeded": sum(row.succeeded),
+            "dead": sum(row.dead),
+            "retried": sum(row.retried),
+            "wait_p50_ms": total_wait_p50,
+            "wait_p95_ms": total_wait_p95,
+            "run_p50_ms": total_run_p50,
+            "run_p95_ms": total_run_p95,
+        },
+    }
+
+
+def _spread(slots: Sequence[int], counts: Sequence[int], minutes: int) -> list[int]:
+    series = [0] * minutes
+    for slot, count in zip(slots, counts, strict=True):
+        series[slot] = count
+    return series
+
+
+def _percentiles(slots: Sequence[int], histograms: Sequence[str], minutes: int) -> list[list[int | None]]:
+    """A series for each of the shares."""
+    half: list[int | None] = [None] * minutes
+    most = half.copy()
+    for slot, histogram in zip(slots, histograms, strict=True):
+        half[slot], most[slot] = percentiles(histogram, *_SHARES)
+    return [half, most]
+
+
+def _by_handler(rows: Iterable[Any]) -> dict[str, list[dict[str, Any]]]:
+    """What workers of each version did, by handler."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for handler, version, ended, failed in rows:
+        one = {"version": version or UNKNOWN, "ended": ended, "failed": failed}
+        found.setdefault(handler, []).append(one)
+    return found

@@ -105,10 +105,25 @@ async def test_jobs_without_an_event_old_audit_lines_and_expired_answers_go(
 
     removed = await sweeping(engine).run()
 
-    assert removed == {"events": 0, "jobs": 12, "groups": 0, "answers": 1, "audit": 1}
+    assert removed == {"events": 0, "jobs": 12, "groups": 0, "answers": 1, "audit": 1, "minutes": 0}
     for table, left in (("jobs", 12), ("audit", 1), ("idempotency_keys", 1)):
         [row] = await query(f"SELECT count(*) FROM gateway.{table}")  # noqa: S608 - our own table's name
         assert (table, row[0]) == (table, left)
+
+
+async def test_figures_of_jobs_go_after_a_week(engine: AsyncEngine, query: Query) -> None:
+    await query(
+        "INSERT INTO gateway.job_minutes"
+        " SELECT date_trunc('minute', now()) - age, 'h', '1', 1, 0, 0, 1, 1"
+        " FROM unnest($1::interval[]) AS age",
+        [timedelta(days=days, minutes=minute) for days in (6, 7, 8, 300) for minute in range(1, 31)],
+    )
+
+    removed = await sweeping(engine).run()
+
+    assert removed["minutes"] == 90
+    [row] = await query("SELECT count(*), min(minute) > now() - interval '7 days' FROM gateway.job_minutes")
+    assert tuple(row) == (30, True)
 
 
 async def test_rows_that_somebody_works_on_are_left_for_the_next_time(
