@@ -10,6 +10,7 @@ import random
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from time import monotonic
 from typing import Final, Self
 from uuid import uuid4
@@ -51,6 +52,7 @@ ROWS_AT_ONCE: Final = 500
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 
+_in_order: Final = itemgetter(*COLUMNS)
 _NAMES: Final = ", ".join(COLUMNS)
 _VALUES: Final = ", ".join(f"{name}::{type_}" for name, type_ in COLUMNS.items())
 _ARRAYS: Final = ", ".join(
@@ -62,15 +64,12 @@ _CHANGES: Final = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
 # for a snooze and a replay lower them. A view taken at an entry shows that entry's change or a later one.
 # What the row told before is noted by the write itself: other recorders may write the job at the same time.
 _WRITE: Final = text(f"""
-    WITH written AS (
-        INSERT INTO gateway.jobs AS known ({_NAMES})
-        SELECT {_VALUES} FROM unnest({_ARRAYS}) AS seen ({_NAMES})
-        ON CONFLICT (id) DO UPDATE SET {_CHANGES}, changed_at = now(),
-            former_end = known.finished_at, former_failures = json_array_length(known.attempts)
-        WHERE known.position <= excluded.position
-        RETURNING id, former_end, former_failures
-    )
-    SELECT array_agg(id), array_agg(former_end), array_agg(former_failures) FROM written
+    INSERT INTO gateway.jobs AS known ({_NAMES})
+    SELECT {_VALUES} FROM unnest({_ARRAYS}) AS seen ({_NAMES})
+    ON CONFLICT (id) DO UPDATE SET {_CHANGES}, changed_at = now(),
+        former_end = known.finished_at, former_failures = json_array_length(known.attempts)
+    WHERE known.position <= excluded.position
+    RETURNING id, former_end, former_failures
 """)  # noqa: S608 - built from our own column names
 
 
@@ -278,9 +277,9 @@ def _newest_changes(entries: Sequence[Entry]) -> dict[str, tuple[Change, int]]:
 
 async def _write_rows(connection: AsyncConnection, rows: Sequence[HistoryRow]) -> dict[str, Former]:
     """Enter the jobs; what the rows that were written told before, by id."""
-    values = {name: [row[name] for row in rows] for name in COLUMNS}
-    ids, ends, failures = (await connection.execute(_WRITE, values)).one()
-    return dict(zip(ids, zip(ends, failures, strict=True), strict=True)) if ids else {}
+    values = zip(*map(_in_order, rows), strict=True)
+    written = await connection.execute(_WRITE, dict(zip(COLUMNS, values, strict=True)))
+    return {id_: (end, failures) for id_, end, failures in written}
 
 
 # Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded.

@@ -158,36 +158,35 @@ class JobReader:
 def record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
     """The hash of a job as a record."""
     handler, event_id = keys.split_job_id(job_id)
-    text = {name.decode(): value for name, value in fields.items()}
-    result = text.get("result")
+    result = fields.get(b"result")
     return JobRecord(
         id=job_id,
         handler=handler,
-        service=_str(text, "service") or handler.partition(".")[0],
+        service=_str(fields, b"service") or handler.partition(".")[0],
         event_id=event_id,
-        event_type=_str(text, "event_type") or "",
-        state=_str(text, "state") or "",
-        attempt=int(text.get("attempt", b"0")),
-        max_attempts=int(text.get("max_attempts", b"0")),
-        worker=_str(text, "worker"),
-        version=_str(text, "version"),
-        queued_at=_instant(text, "queued_at"),
-        started_at=_instant(text, "started_at"),
-        finished_at=_instant(text, "finished_at"),
-        due_at=_instant(text, "due_at"),
-        progress=_json(text, "progress"),
+        event_type=_str(fields, b"event_type") or "",
+        state=_str(fields, b"state") or "",
+        attempt=int(fields.get(b"attempt", b"0")),
+        max_attempts=int(fields.get(b"max_attempts", b"0")),
+        worker=_str(fields, b"worker"),
+        version=_str(fields, b"version"),
+        queued_at=_instant(fields, b"queued_at"),
+        started_at=_instant(fields, b"started_at"),
+        finished_at=_instant(fields, b"finished_at"),
+        due_at=_instant(fields, b"due_at"),
+        progress=_json(fields, b"progress"),
         result=msgspec.Raw(result) if result else None,
-        error=_json(text, "error"),
-        attempts=[_attempt(line) for line in text.get("attempts", b"").splitlines() if line],
-        caused=_json(text, "caused") or [],
-        caused_events=text.get("caused_events"),
-        caused_places=_json(text, "caused_places"),
-        group=text.get("group"),
-        reason=_str(text, "reason"),
-        traceparent=_str(text, "traceparent"),
-        event=text.get("event"),
-        raw=_str(text, "raw"),
-        channel=_str(text, "channel"),
+        error=_json(fields, b"error"),
+        attempts=[_attempt(line) for line in fields.get(b"attempts", b"").splitlines() if line],
+        caused=_json(fields, b"caused") or [],
+        caused_events=fields.get(b"caused_events"),
+        caused_places=_json(fields, b"caused_places"),
+        group=fields.get(b"group"),
+        reason=_str(fields, b"reason"),
+        traceparent=_str(fields, b"traceparent"),
+        event=fields.get(b"event"),
+        raw=_str(fields, b"raw"),
+        channel=_str(fields, b"channel"),
     )
 
 
@@ -203,22 +202,22 @@ def _attempt(line: bytes) -> dict[str, Any]:
     return attempt
 
 
-def _str(text: Mapping[str, bytes], name: str) -> str | None:
-    value = text.get(name)
+def _str(fields: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = fields.get(name)
     return value.decode() if value else None
 
 
-def _json(text: Mapping[str, bytes], name: str) -> Any:
+def _json(fields: Mapping[bytes, bytes], name: bytes) -> Any:
     """The value, or None where somebody wrote what is no JSON: one field must not hide a job."""
-    value = text.get(name)
+    value = fields.get(name)
     try:
         return msgspec.json.decode(value) if value else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _instant(text: Mapping[str, bytes], name: str) -> datetime | None:
-    value = text.get(name)
+def _instant(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
+    value = fields.get(name)
     return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
 
 
