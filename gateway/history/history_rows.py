@@ -87,22 +87,22 @@ def row_of(record: JobRecord, position: int) -> HistoryRow:
         **_failure_of(record),
         **_fingerprint_of(record),
     }
-    details: dict[str, tuple[Callable[[Any], Any], Any]] = {
-        "worker": (_text, record.worker),
-        "progress": (_json, record.progress),
-        "result": (_json_text, record.result),
-        "error": (_json, record.error),
-        "attempts": (_json, record.attempts or None),
-        "caused": (_json, record.caused or None),
-        "reason": (_text, record.reason),
+    details: dict[str, Any] = {
+        "worker": record.worker,
+        "progress": record.progress,
+        "result": record.result,
+        "error": record.error,
+        "attempts": record.attempts or None,
+        "caused": record.caused or None,
+        "reason": record.reason,
         # The events of all other jobs are in the ledger.
-        "event": (_json_bytes, record.event if is_dead else None),
-        "raw": (_base64, record.raw),
-        "channel": (_text, record.channel),
+        "event": record.event if is_dead else None,
+        "raw": record.raw,
+        "channel": record.channel,
     }
-    for name, (kept, value) in details.items():
+    for name, value in details.items():
         try:
-            row[name] = kept(value) if value is not None else None
+            row[name] = _KEPT[name](value) if value is not None else None
         except (ValueError, Base64Error, msgspec.MsgspecError, RecursionError) as error:
             log.warning("history.field_left_out", job_id=record.id, field=name, error=str(error))
             row[name] = None
@@ -201,3 +201,17 @@ def _json_bytes(value: bytes) -> bytes:
 
 
 _encode = msgspec.json.Encoder().encode
+
+_KEPT: Final[dict[str, Callable[[Any], Any]]] = {
+    "worker": _text,
+    "progress": _json,
+    "result": _json_text,
+    "error": _json,
+    "attempts": _json,
+    "caused": _json,
+    "reason": _text,
+    "event": _json_bytes,
+    "raw": _base64,
+    "channel": _text,
+}
+"""How what others wrote is taken into a row; ValueError and its like for what Postgres would refuse."""

@@ -17,23 +17,25 @@ UNKNOWN: Final = "unknown"
 
 _SHARES: Final = (0.5, 0.95)
 
+_ARRAYS: Final = """
+    array_agg((date_part('epoch', minute - :first) / 60)::integer),
+    array_agg(succeeded::bigint), array_agg(dead::bigint), array_agg(retried::bigint),
+    array_agg(waits::text), array_agg(runs::text), sum(waits)::text, sum(runs)::text
+"""
 _FOUND: Final = """
     FROM gateway.job_minutes
     WHERE minute >= :first AND minute <= :last AND (CAST(:handler AS text) IS NULL OR handler = :handler)
 """
-# A row for each handler, and one without a name for all of them, each with arrays over the minutes in which
-# something happened: to fetch a row for each minute takes longer than all else here.
-_SERIES: Final = text(f"""
-    SELECT handler, array_agg(slot), array_agg(succeeded), array_agg(dead), array_agg(retried),
-        array_agg(waits::text), array_agg(runs::text), sum(waits)::text, sum(runs)::text
-    FROM (
-        SELECT handler, (extract(epoch FROM minute - :first) / 60)::integer AS slot,
-            sum(succeeded) AS succeeded, sum(dead) AS dead, sum(retried) AS retried,
+# One row with arrays over the minutes in which something happened, for each handler and for all of them: to
+# fetch a row for each minute, or to sort them, takes longer than all else here.
+_HANDLERS: Final = text(f"SELECT handler, {_ARRAYS} {_FOUND} GROUP BY handler")
+_ALL: Final = text(f"""
+    SELECT '', {_ARRAYS} FROM (
+        SELECT minute, sum(succeeded) AS succeeded, sum(dead) AS dead, sum(retried) AS retried,
             sum(waits) AS waits, sum(runs) AS runs
-        {_FOUND} GROUP BY GROUPING SETS ((handler, minute), (minute))
-    ) AS by_minute
-    GROUP BY handler ORDER BY handler
-""")  # noqa: S608 - built from a text of ours
+        {_FOUND} GROUP BY minute
+    ) AS by_minute HAVING count(*) > 0
+""")  # noqa: S608 - texts of ours
 _VERSIONS: Final = text(f"""
     SELECT handler, version, sum(succeeded + dead) AS ended, sum(retried + dead) AS failed
     {_FOUND} GROUP BY handler, version ORDER BY handler, version
@@ -43,7 +45,7 @@ _VERSIONS: Final = text(f"""
 class _Row(NamedTuple):
     """A row of these; without values that of a span in which nothing happened."""
 
-    handler: str | None = None
+    handler: str = ""  # for all of them
     slots: Sequence[int] = ()
     succeeded: Sequence[int] = ()
     dead: Sequence[int] = ()
@@ -62,19 +64,26 @@ async def figures(
     first = last - (minutes - 1) * STEP
     values = {"first": first, "last": last, "handler": handler}
     async with engine.connect() as connection:
-        rows = [_Row(*row) for row in await connection.execute(_SERIES, values)]
+        # One view of the table: what all handlers did is the sum of what each did.
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        every = [_Row(*row) for row in await connection.execute(_ALL, values)] or [_Row()]
+        handlers = sorted(_Row(*row) for row in await connection.execute(_HANDLERS, values))
         versions = _by_handler(await connection.execute(_VERSIONS, values))
     # A day of many handlers takes a moment, in which the other requests of this gateway are served.
-    series = await asyncio.to_thread(lambda: {row.handler: _series(row, minutes) for row in rows or [_Row()]})
+    all_of_them, *each = await asyncio.to_thread(lambda: [_series(row, minutes) for row in every + handlers])
     return {
         "from": rfc3339(first),
         "to": rfc3339(last + STEP),
         "step_s": int(STEP.total_seconds()),
-        "all": series[None],
+        "all": all_of_them,
         "handlers": [
-            {"handler": name, "service": name.partition(".")[0], **one, "versions": versions.get(name, [])}
-            for name, one in series.items()
-            if name is not None
+            {
+                "handler": row.handler,
+                "service": row.handler.partition(".")[0],
+                **series,
+                "versions": versions.get(row.handler, []),
+            }
+            for row, series in zip(handlers, each, strict=True)
         ],
     }
 
@@ -111,15 +120,19 @@ def _series(row: _Row, minutes: int) -> dict[str, Any]:
 def _spread(slots: Sequence[int], counts: Sequence[int], minutes: int) -> list[int]:
     series = [0] * minutes
     for slot, count in zip(slots, counts, strict=True):
-        series[slot] = count
+        series[slot] += count
     return series
 
 
 def _percentiles(slots: Sequence[int], histograms: Sequence[str], minutes: int) -> list[list[int | None]]:
     """A series for each of the shares."""
+    by_slot: dict[int, str] = {}
+    for slot, histogram in zip(slots, histograms, strict=True):
+        other = by_slot.get(slot)  # that of another version
+        by_slot[slot] = histogram if other is None else str(int(other) + int(histogram))
     half: list[int | None] = [None] * minutes
     most = half.copy()
-    for slot, histogram in zip(slots, histograms, strict=True):
+    for slot, histogram in by_slot.items():
         half[slot], most[slot] = percentiles(histogram, *_SHARES)
     return [half, most]
 
