@@ -164,3 +164,25 @@ async def test_figures_are_shown_by_minute_handler_and_version(
     assert [n for n in report["run_p50_ms"] if n is not None] != []
     assert (one["handlers"], one["all"]["total"]["dead"]) == ([report], 1)
     assert (await client.get("/v1/figures", params={"minutes": 1441})).status_code == 422
+
+
+async def test_what_several_versions_did_in_a_minute_is_one_figure(
+    client: AsyncClient, workers: Workers, job_log: JobLog, recorders: list[Recorder]
+) -> None:
+    ended_ms = NOW_MS - 120_000
+    for version, run_ms in (("1", 100), ("2", 1000)):
+        await workers.write(
+            new_id(),
+            "succeeded",
+            started_at=str(ended_ms - run_ms),
+            finished_at=str(ended_ms),
+            version=version,
+        )
+        await record(recorders[0], await last_entry(job_log))
+
+    [mail] = (await client.get("/v1/figures", params={"minutes": 10})).json()["handlers"]
+
+    assert [n for n in mail["succeeded"] if n] == [2]
+    assert [n for n in mail["run_p50_ms"] if n] == [pytest.approx(100, rel=0.1)]
+    assert [n for n in mail["run_p95_ms"] if n] == [pytest.approx(1000, rel=0.1)]
+    assert mail["versions"] == [{"version": v, "ended": 1, "failed": 0} for v in ("1", "2")]
