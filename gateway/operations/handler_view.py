@@ -61,5 +61,5 @@ def _shown(record: HandlerRecord, standing: Standing, workers: int) -> dict[str,
         "version": record.version,
         "description": record.description,
         "registered_at": record.registered_at,
-        "causes": record.causes,
+        "causes": list(record.causes),
     }

@@ -28,7 +28,7 @@ class HandlerRecord(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation = "loop"
     total_concurrency: int | None = None
     rate: float | None = None
-    causes: list[str] = []
+    causes: tuple[str, ...] = ()
     """The types of the events that it can cause, as far as its code says so."""
 
     @property
@@ -128,7 +128,7 @@ def _record(handler: Handler, worker: WorkerRecord) -> HandlerRecord:
         total_concurrency=handler.total_concurrency,
         rate=handler.rate,
         isolation=handler.isolation,
-        causes=list(handler.causes),
+        causes=handler.causes,
     )
 
 

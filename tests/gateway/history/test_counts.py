@@ -154,7 +154,7 @@ async def test_pages_by_worker_go_on_where_they_ended(
 async def test_jobs_of_a_worker_are_found_by_an_index(engine: AsyncEngine) -> None:
     plan = """
         EXPLAIN SELECT id FROM gateway.jobs WHERE worker = 'w1' AND state = 'running'
-        ORDER BY queued_at DESC LIMIT 50
+        ORDER BY timezone('UTC', queued_at) DESC LIMIT 50
     """
     async with engine.begin() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
