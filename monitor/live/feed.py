@@ -106,6 +106,13 @@ class Feed:
         finally:
             del self._viewers[viewer]
             self._left_at = time.monotonic()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Draw no more when nobody looks: the next who does begins it again."""
+        if not self._viewers and self._task is not None:
+            self._task.cancel()
+            self._task = None
 
     def wake(self) -> None:
         """Tell everybody who follows that something is to be looked at."""

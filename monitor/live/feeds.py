@@ -5,7 +5,7 @@ from typing import Final
 from monitor.live.bell import Bell
 from monitor.live.feed import Draw, Feed
 
-MOST: Final = 500
+MOST: Final = 200
 """Views at a time; above it those that nobody looks at go first, and then a page is drawn for one alone."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Final
 
@@ -108,13 +109,14 @@ class Serving:
         checked_at = time.monotonic()
         try:
             yield b"retry: 1000\n\n"
-            async for told in feed.follow(session.key, since=since, until=self._stopping):
-                yield _event(told)
-                if time.monotonic() - checked_at > _CHECKED_EVERY_S:
-                    checked_at = time.monotonic()
-                    if not await self._may_go_on(session):
-                        yield b"event: ended\ndata: {}\n\n"
-                        return
+            async with aclosing(feed.follow(session.key, since=since, until=self._stopping)) as following:
+                async for told in following:
+                    yield _event(told)
+                    if time.monotonic() - checked_at > _CHECKED_EVERY_S:
+                        checked_at = time.monotonic()
+                        if not await self._may_go_on(session):
+                            yield b"event: ended\ndata: {}\n\n"
+                            return
         finally:
             self._streams -= 1
 

@@ -29,8 +29,13 @@ const live = {
       if (this.source?.readyState !== EventSource.CLOSED) return;
       this.close(); // refused: the browser does not try again by itself
       this.tell("stale", "the monitor refused the stream");
-      setTimeout(() => this.open(), 3000);
+      setTimeout(() => this.returnOrOpen(), 3000);
     });
+  },
+  async returnOrOpen() {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (answer?.type === "opaqueredirect") return location.reload(); // to the login
+    this.open();
   },
   close() {
     this.source?.close();
