@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,6 +109,30 @@ async def test_who_comes_while_redis_is_away_learns_it_and_is_served_when_it_is_
 
         assert {type(error) for error in refused} == {RedisConnectionError}
         assert await redis.line("PING") == b"PONG"
+
+
+async def test_many_who_ask_again_and_again_while_redis_is_away_open_few_connections() -> None:
+    opened = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        writer.close()
+
+    async def ask(redis: RedisClient) -> None:
+        while True:
+            with suppress(RedisConnectionError):
+                await redis.line("PING")
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client(f"redis://127.0.0.1:{port}", retries=1) as redis:
+        asking = [asyncio.create_task(ask(redis)) for _ in range(30)]
+        await asyncio.wait(asking, timeout=1.5)
+        for task in asking:
+            task.cancel()
+
+    assert 1 < opened < 15
 
 
 async def test_the_line_logs_in_and_chooses_its_database_as_the_address_says(redis_url: str) -> None:

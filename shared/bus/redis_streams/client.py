@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -49,6 +50,10 @@ class Client(Redis):
         await super().aclose(close_connection_pool)
 
 
+_DRIVER: Final = DriverInfo()
+"""Made once: redis-py would read its version from the disk for each connection, a millisecond of work."""
+
+
 def connect(url: Secret, *, retries: int = 3) -> RedisClient:
     """A client that repeats a call whose connection broke, `retries` times; 0 for what must not run twice.
 
@@ -64,6 +69,7 @@ def connect(url: Secret, *, retries: int = 3) -> RedisClient:
             socket_connect_timeout=_TIMEOUT_S,
             retry=Retry(backoff, retries),
             retry_on_error=[RedisConnectionError, RedisTimeoutError] if retries else [],
+            driver_info=_DRIVER,
         )
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}; give redis://host:port/0") from error

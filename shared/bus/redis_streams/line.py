@@ -13,6 +13,8 @@ from typing import Any, Final, cast
 
 import hiredis
 from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -21,6 +23,9 @@ Word = str | bytes | int | float
 
 _SILENCE_S: Final = 5.0
 _BACKOFF_S: Final = (0.05, 0.5)
+_PAUSE_MOST_S: Final = 1.0
+_FAILED_MOST: Final = 10
+_ONCE: Final = Retry(NoBackoff(), 0)
 _MORE: Final = object()
 # Its stub knows one word only.
 _pack: Final[Callable[[tuple[Word, ...]], bytes]] = cast("Any", hiredis.pack_command)
@@ -39,6 +44,7 @@ class Line:
         self._retries = retries
         self._replies: _Replies | None = None
         self._opening: asyncio.Task[_Replies] | None = None
+        self._failed = 0
 
     async def __call__(self, *words: Word) -> Any:
         """The reply to the command."""
@@ -74,8 +80,15 @@ class Line:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> "_Replies":
+        if self._failed:
+            # However many ask again and again: while Redis is away, one attempt a second is enough.
+            longest_s = min(_BACKOFF_S[0] * 2**self._failed, _PAUSE_MOST_S)
+            await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - jitter
         connection: Any = self._pool.make_connection()
+        connection.retry = _ONCE
+        self._failed = min(self._failed + 1, _FAILED_MOST)
         await connection.connect()
+        self._failed = 0
         # It has logged in and chosen its database; from here on the replies are ours to read.
         transport: asyncio.Transport = connection._writer.transport  # noqa: SLF001 - redis-py has no public way
         self._replies = _Replies(connection, transport)
