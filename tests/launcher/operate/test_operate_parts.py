@@ -24,7 +24,7 @@ JOB: dict[str, Any] = {
     "state": "dead",
     "attempt": 5,
     "max_attempts": 5,
-    "queued_at": rfc3339(datetime.now(UTC) - timedelta(minutes=3)),
+    "queued_at": "2026-01-31T12:00:00.000000Z",
     "started_at": None,
     "finished_at": None,
     "error": {"type": "RelayBusy", "message": "try again " * 30},
@@ -43,7 +43,8 @@ RelayBusy: try again
 
 def _drawn(width: int) -> list[str]:
     out = StringIO()
-    Console(file=out, width=width).print(job_table([JOB]).renderable(width), soft_wrap=True, crop=False)
+    job = {**JOB, "queued_at": rfc3339(datetime.now(UTC) - timedelta(minutes=3))}
+    Console(file=out, width=width).print(job_table([job]).renderable(width), soft_wrap=True, crop=False)
     return out.getvalue().splitlines()
 
 
