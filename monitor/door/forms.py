@@ -45,3 +45,10 @@ def from_elsewhere(headers: Headers) -> bool:
         return site not in {"same-origin", "none"}
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+
+
+def local(goal: str) -> str:
+    """The path to go to after a form; two slashes of either kind would leave this site."""
+    if not goal.startswith("/") or goal[1:2] in {"/", "\\"} or not goal.isprintable():
+        return "/"
+    return goal

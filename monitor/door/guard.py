@@ -6,7 +6,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.door.forms import from_elsewhere
 from monitor.door.key_ring import KeyRing, KeysUnknown
@@ -17,6 +17,7 @@ _OPEN_PATHS: Final = frozenset({"/login", "/livez", "/readyz", "/metrics"})
 _OPEN_FOLDER: Final = "/static/"
 _READING: Final = frozenset({"GET", "HEAD"})
 _SESSION: Final = "trunkline.session"
+_HANDED_OUT: Final = "trunkline.session_handed_out"
 
 
 class Guard:
@@ -43,7 +44,7 @@ class Guard:
             answer = PlainTextResponse(
                 f"who you are cannot be told now: {unknown}\n", 503, headers={"Retry-After": "2"}
             )
-        return await (answer or self._app)(scope, receive, send)
+        return await (answer or self._app)(scope, receive, self._handing_out(scope, send))
 
     async def _refusal(self, asked: HTTPConnection) -> Response | None:
         key = _bearer(asked.headers)
@@ -58,8 +59,9 @@ class Guard:
         if everybody is None:
             return _to_login(asked)
         if session is None:
-            return self._begin(asked, everybody.name, everybody.scopes)
-        asked.scope[_SESSION] = session
+            self._begin(asked, everybody.name, everybody.scopes)
+        else:
+            asked.scope[_SESSION] = session
         return None
 
     async def _refusal_of_key(self, asked: HTTPConnection, key: str) -> Response | None:
@@ -71,15 +73,27 @@ class Guard:
         asked.scope[_SESSION] = self._sessions.begin(key, name=holder.name, scopes=holder.scopes)
         return None
 
-    def _begin(self, asked: HTTPConnection, name: str, scopes: frozenset[str]) -> Response | None:
-        """Where everybody may look, a page sets a session, for the tokens of forms; programs need none."""
-        session = self._sessions.begin(None, name=name, scopes=scopes)
-        asked.scope[_SESSION] = session
-        if asked.scope["method"] != "GET" or "text/html" not in asked.headers.get("accept", ""):
-            return None
-        response = RedirectResponse(_path(asked), status_code=303)
-        set_cookie(response, self._sessions.seal(session), is_https=asked.url.scheme == "https")
-        return response
+    def _begin(self, asked: HTTPConnection, name: str, scopes: frozenset[str]) -> None:
+        """Where everybody may look, a page hands out a session, for the tokens of forms."""
+        session = asked.scope[_SESSION] = self._sessions.begin(None, name=name, scopes=scopes)
+        if asked.scope["method"] == "GET" and "text/html" in asked.headers.get("accept", ""):
+            asked.scope[_HANDED_OUT] = session
+
+    def _handing_out(self, scope: Scope, send: Send) -> Send:
+        """`send`, with the cookie of a session that has just begun."""
+        session = scope.get(_HANDED_OUT)
+        if session is None:
+            return send
+        with_cookie = Response()
+        set_cookie(with_cookie, self._sessions.seal(session), is_https=scope["scheme"] == "https")
+        cookies = [header for header in with_cookie.raw_headers if header[0] == b"set-cookie"]
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *cookies]}
+            await send(message)
+
+        return send_with_cookie
 
 
 def session_of(request: Request | HTTPConnection) -> Session:

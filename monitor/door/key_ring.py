@@ -50,8 +50,10 @@ class KeyRing:
             scopes = self._keys.scopes(key)
             if scopes is not None:
                 return Holder(f"sha256:{_digest(key).hex()[:12]}", scopes)
+        if key is None and self._keys:
+            return None  # keys are asked for; nobody need tell us, least of all a gateway that is away
         if self._api is None:
-            return EVERYBODY if key is None and not self._keys else None
+            return EVERYBODY if key is None else None
         return await self._asked(self._api, key)
 
     async def _asked(self, api: GatewayApi, key: str | None) -> Holder | None:

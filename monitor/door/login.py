@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from monitor.door.forms import fields_of
+from monitor.door.forms import fields_of, local
 from monitor.door.guard import session_of, set_cookie
 from monitor.door.key_ring import KeyRing, KeysUnknown
 from monitor.door.sessions import COOKIE, Sessions
@@ -97,10 +97,3 @@ class Tries:
         self._wrong.move_to_end(address)
         if len(self._wrong) > _ADDRESSES_MAX:
             self._wrong.popitem(last=False)
-
-
-def local(goal: str) -> str:
-    """The path to go to after a form; two slashes of either kind would leave this site."""
-    if not goal.startswith("/") or goal[1:2] in {"/", "\\"} or not goal.isprintable():
-        return "/"
-    return goal

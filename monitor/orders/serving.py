@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from monitor.door.forms import Fields, fields_of
+from monitor.door.forms import Fields, fields_of, local
 from monitor.door.guard import session_of
 from monitor.door.sessions import Session, Sessions
 from monitor.drawing.layout import Layout
@@ -109,7 +109,7 @@ class Orders:
     def _done(self, request: Request, fields: Fields, done: Done) -> Response:
         if _wants_json(request):
             return JSONResponse({"ok": True, "said": done.said, "go": done.go, "again": dict(done.again)})
-        return RedirectResponse(done.go or fields.one("back", "/"), HTTPStatus.SEE_OTHER)
+        return RedirectResponse(done.go or local(fields.one("back", "/")), HTTPStatus.SEE_OTHER)
 
     def _failed(self, request: Request, session: Session, status: int, why: str) -> Response:
         if _wants_json(request):

@@ -165,3 +165,35 @@ def test_the_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) ->
     assert len(first) == 32
     assert (folder / "secret").stat().st_mode & 0o077 == 0
     assert secret_of("given", folder) == b"given"
+
+
+async def test_while_the_gateway_is_away_the_holders_of_api_keys_log_in_and_read_traces(
+    tmp_path: Path,
+) -> None:
+    nowhere = "http://127.0.0.1:1"
+    async with running(tmp_path, api_keys=SecretStr(KEYS), gateway_url=nowhere) as monitor:
+        start = await monitor.get("/")
+        login = await monitor.client.post("/login", data={"key": "boss"})
+        jobs, traces = await monitor.get("/jobs"), await monitor.get("/traces")
+        other = await monitor.client.post("/login", data={"key": "made-later"})
+
+    assert (start.status_code, start.headers["location"]) == (303, "/login?next=%2F")
+    assert (login.status_code, traces.status_code) == (303, 200)
+    assert jobs.status_code == 503
+    assert "no answer from the gateway" in jobs.text
+    assert other.status_code == 503
+    assert "cannot be checked" in other.text
+
+
+async def test_where_everybody_may_look_a_browser_without_cookies_is_not_sent_in_circles(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as monitor:
+        page = await monitor.client.get("/traces", headers={"Accept": "text/html"})
+        again = await monitor.client.get("/traces", headers={"Accept": "text/html"})
+        program = await monitor.client.get("/api/services", headers={"Cookie": ""})
+
+    assert page.status_code == 200
+    assert COOKIE in page.headers["set-cookie"]
+    assert "set-cookie" not in again.headers
+    assert "set-cookie" not in program.headers
