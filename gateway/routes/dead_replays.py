@@ -1,11 +1,12 @@
 """Replays of dead letters over HTTP: what a filter matches, an order to run it again, how far that is."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Response, Security, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.door.accepted import json_response
+from gateway.door.filter_body import FilterBody
 from gateway.door.json_body import documented_body, json_body
 from gateway.door.keys import Key, Needs, Scope, needs
 from gateway.door.pages import Limit, json_answer, place
@@ -19,7 +20,7 @@ from gateway.door.problem_kinds import (
 )
 from gateway.door.problems import Refused, documented
 from gateway.door.uuids import as_uuid
-from gateway.history.job_filter import LONGEST_TEXT, SHORTEST_TEXT, Cursor, Filter
+from gateway.history.job_filter import Cursor
 from gateway.operations.dead_set import count_dead
 from gateway.operations.replays import Replay
 from gateway.parts import LedgerDep, ReplayingDep, ReplaysDep
@@ -27,45 +28,13 @@ from shared.jobs import Death
 
 router = APIRouter(prefix="/v1/dead", tags=["dead letters"])
 
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-_Text = Annotated[
-    str, StringConstraints(min_length=SHORTEST_TEXT, max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$")
-]
-_JobId = Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00]+:[^\x00:]+$")]
-_Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 _Flag = Annotated[bool, Field(strict=True)]
 
 
-class DeadFilter(BaseModel):
+class DeadFilter(FilterBody):
     """Which dead jobs; all of what is given must hold. `{"all": true}` alone stands for every one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    all: Literal[True] | None = Field(None, description="Every dead job there is; nothing else beside it.")
-    handler: _Name | None = None
-    service: _Name | None = None
     reason: Death | None = None
-    error: _Name | None = Field(None, description="The type of the last error, as the job shows it.")
-    fingerprint: _Fingerprint | None = Field(None, description="As in GET /v1/dead/groups.")
-    text: _Text | None = Field(None, description="As in GET /v1/dead.")
-    ids: Annotated[list[_JobId], Field(min_length=1, max_length=1000)] | None = None
-    since: AwareDatetime | None = Field(None, description="Died at this instant or later.")
-    until: AwareDatetime | None = Field(None, description="Died before this instant.")
-
-    @model_validator(mode="after")
-    def _says_what_it_means(self) -> Self:
-        given = self.model_dump(exclude_none=True)
-        if not given:
-            raise ValueError('names nothing; {"all": true} replays every dead job')
-        if self.all and len(given) > 1:
-            raise ValueError("`all` stands alone; leave it out to narrow the filter")
-        if self.since and self.until and self.since >= self.until:
-            raise ValueError("`until` must be later than `since`")
-        return self
-
-    def to_filter(self) -> Filter:
-        """The filter as lists have it."""
-        return Filter(**self.model_dump(exclude={"all"}))
 
 
 class ReplayRequest(BaseModel):

@@ -1,17 +1,17 @@
 """Orders to many jobs over HTTP: cancel, or run again, whatever a filter matches."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response, Security
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.door.filter_body import BodyName, FilterBody
 from gateway.door.json_body import documented_body, json_body
 from gateway.door.keys import Key, Needs, Scope
 from gateway.door.pages import json_answer
 from gateway.door.problem_kinds import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
 from gateway.door.problems import documented
-from gateway.history.job_filter import LONGEST_TEXT, SHORTEST_TEXT, Filter
 from gateway.operations.mass_orders import MassOrders, Order
 from gateway.parts import MassOrdersDep
 from shared.jobs import State
@@ -20,44 +20,13 @@ from shared.telemetry import get_logger
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 log = get_logger()
 
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-_Text = Annotated[
-    str, StringConstraints(min_length=SHORTEST_TEXT, max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$")
-]
-_JobId = Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00]+:[^\x00:]+$")]
 
-
-class OrderFilter(BaseModel):
+class OrderFilter(FilterBody):
     """Which jobs; all of what is given must hold. `{"all": true}` alone stands for every one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    all: Literal[True] | None = Field(None, description="Every job there is; nothing else beside it.")
     state: State | None = None
-    handler: _Name | None = None
-    service: _Name | None = None
-    worker: _Name | None = Field(None, description="The worker that has the job, or had it last.")
+    worker: BodyName | None = Field(None, description="The worker that has the job, or had it last.")
     event_id: UUID | None = None
-    error: _Name | None = Field(None, description="The type of the last error, as the job shows it.")
-    text: _Text | None = Field(None, description="As in GET /v1/jobs.")
-    ids: Annotated[list[_JobId], Field(min_length=1, max_length=1000)] | None = None
-    since: AwareDatetime | None = Field(None, description="Queued at this instant or later.")
-    until: AwareDatetime | None = Field(None, description="Queued before this instant.")
-
-    @model_validator(mode="after")
-    def _says_what_it_means(self) -> Self:
-        given = self.model_dump(exclude_none=True)
-        if not given:
-            raise ValueError('names nothing; {"all": true} stands for every job')
-        if self.all and len(given) > 1:
-            raise ValueError("`all` stands alone; leave it out to narrow the filter")
-        if self.since and self.until and self.since >= self.until:
-            raise ValueError("`until` must be later than `since`")
-        return self
-
-    def to_filter(self) -> Filter:
-        """The filter as lists have it."""
-        return Filter(**self.model_dump(exclude={"all"}))
 
 
 class OrderRequest(BaseModel):

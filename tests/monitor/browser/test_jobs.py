@@ -145,3 +145,16 @@ def test_nothing_stands_in_the_way_of_anybody(login: Login, lab: System) -> None
 
         assert faults_for_some(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_one_failure_is_run_again_from_the_list_of_its_jobs(login: Login, lab: System) -> None:
+    job_id = lab.ask("fail")
+    fingerprint = lab.reaches(job_id, "dead")["fingerprint"]
+    page = login(f"/jobs?state=dead&q=fingerprint:{fingerprint}")
+    lab.stage.is_mended = True
+
+    page.get_by_role("link", name="Retry all matching").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+
+    expect(page.locator("#toast")).to_contain_text("queued again")
+    lab.reaches(job_id, "succeeded")
