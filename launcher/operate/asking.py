@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec
 
@@ -108,14 +108,19 @@ def group(help_line: str) -> typer.Typer:
 def command(app: typer.Typer, name: str) -> Callable[[Work[P]], Work[P]]:
     """Make the function a command: its own parameters, then --data, --url, --key and --json.
 
-    It is given an Operator first. What it returns is said; a refusal is one line and an exit code.
+    It is given an Operator first; a parameter that is a dataclass comes as options, one a field. What it
+    returns is said; a refusal is one line and an exit code.
     """
 
     def declare(work: Work[P]) -> Work[P]:
         def run(*, data: Path, url: str | None, key: str | None, as_json: bool, **given: Any) -> None:
+            for parameter, options in groups.items():
+                given[parameter] = options(**{one.name: given.pop(one.name) for one in fields(options)})
             raise typer.Exit(ended(lambda: _said(work, at(data, url, key), as_json, given)))
 
         own = list(inspect.signature(work).parameters.values())[1:]
+        groups: dict[str, Any] = {one.name: one.annotation for one in own if is_dataclass(one.annotation)}
+        own = [part for one in own for part in _options(one)]
         shared = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
             for name, kind, default in _SHARED
@@ -128,6 +133,18 @@ def command(app: typer.Typer, name: str) -> Callable[[Work[P]], Work[P]]:
         return work
 
     return declare
+
+
+def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter; of a dataclass, its fields: options that several commands take together."""
+    if not is_dataclass(parameter.annotation):
+        return [parameter]
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+        )
+        for field in fields(parameter.annotation)
+    ]
 
 
 def ended(work: Callable[[], int]) -> int:

@@ -1,7 +1,6 @@
 """`trunkline dead`: what failed for good, in groups or one by one; run again what was repaired."""
 
 import asyncio
-import enum
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,17 +20,6 @@ _LOOK_EVERY_S: Final = 0.25
 app = group(COMMANDS["dead"])
 
 
-class Reason(enum.Enum):
-    """Why jobs die."""
-
-    exhausted = "exhausted"
-    non_retryable = "non_retryable"
-    invalid = "invalid"
-    expired = "expired"
-    poison = "poison"
-
-
-_Reason = Annotated[Reason | None, typer.Option(help="That died of this.")]
 _Rate = Annotated[float, typer.Option(min=0.001, max=1000, help="Jobs a second.")]
 _Detach = Annotated[bool, typer.Option("--detach", help="Return when it has begun.")]
 
@@ -40,29 +28,12 @@ _Detach = Annotated[bool, typer.Option("--detach", help="Return when it has begu
 async def list_dead(
     who: Operator,
     *,
-    handler: opt.Handler = None,
-    service: opt.Service = None,
-    reason: _Reason = None,
-    error: opt.Error = None,
-    fingerprint: opt.Fingerprint = None,
-    text: opt.SearchText = None,
-    since: opt.Since = None,
-    until: opt.Until = None,
+    filters: opt.DeadFilter,
     limit: opt.Limit = 50,
     cursor: opt.CursorOption = None,
 ) -> Said:
     """List dead letters, the last to die first."""
-    wanted = opt.given(
-        handler=handler,
-        service=service,
-        reason=reason,
-        error=error,
-        fingerprint=fingerprint,
-        text=text,
-        since=since,
-        until=until,
-    )
-    page = await who.pages("/v1/dead", limit, cursor, **wanted)
+    page = await who.pages("/v1/dead", limit, cursor, **filters.wanted())
     table = Table(
         [
             Column("ID", member("id"), rank=0),
@@ -139,14 +110,7 @@ async def replay_dead(
     who: Operator,
     *,
     ids: opt.JobIds = None,
-    handler: opt.Handler = None,
-    service: opt.Service = None,
-    reason: _Reason = None,
-    error: opt.Error = None,
-    fingerprint: opt.Fingerprint = None,
-    text: opt.SearchText = None,
-    since: opt.Since = None,
-    until: opt.Until = None,
+    filters: opt.DeadFilter,
     everything: opt.All = False,
     rate: _Rate = 50,
     dry_run: opt.DryRun = False,
@@ -154,17 +118,7 @@ async def replay_dead(
     detach: _Detach = False,
 ) -> Said:
     """Run dead jobs again, at a rate, and follow that; Ctrl-C leaves it at work."""
-    filters = opt.given(
-        handler=handler,
-        service=service,
-        reason=reason,
-        error=error,
-        fingerprint=fingerprint,
-        text=text,
-        since=since,
-        until=until,
-    )
-    order: Item = {"filter": opt.chosen(ids, everything=everything, filters=filters), "rate": rate}
+    order: Item = {"filter": opt.chosen(ids, everything=everything, filters=filters.wanted()), "rate": rate}
     matched = await who.post("/v1/dead/replay", order | {"dry_run": True})
     if dry_run:
         return Said(matched, [preview(matched)])

@@ -1,6 +1,6 @@
 """`trunkline jobs`: where jobs stand, why, and orders to them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,33 +27,12 @@ JobToWatch = Annotated[
 async def list_jobs(
     who: Operator,
     *,
-    state: opt.StateOption = None,
-    handler: opt.Handler = None,
-    service: opt.Service = None,
-    worker: opt.Worker = None,
-    error: opt.Error = None,
-    text: opt.SearchText = None,
-    event: opt.EventId = None,
-    fingerprint: opt.Fingerprint = None,
-    since: opt.Since = None,
-    until: opt.Until = None,
+    filters: opt.JobFilter,
     limit: opt.Limit = 50,
     cursor: opt.CursorOption = None,
 ) -> Said:
     """List jobs, newest first."""
-    wanted = opt.given(
-        state=state,
-        handler=handler,
-        service=service,
-        worker=worker,
-        error=error,
-        text=text,
-        event_id=event,
-        fingerprint=fingerprint,
-        since=since,
-        until=until,
-    )
-    page = await who.pages("/v1/jobs", limit, cursor, **wanted)
+    page = await who.pages("/v1/jobs", limit, cursor, **filters.wanted())
     return Said(page, [job_table(page["items"])], notes=opt.more(page))
 
 
@@ -103,35 +82,14 @@ async def cancel_jobs(
     who: Operator,
     *,
     ids: opt.JobIds = None,
-    state: opt.StateOption = None,
-    handler: opt.Handler = None,
-    service: opt.Service = None,
-    worker: opt.Worker = None,
-    error: opt.Error = None,
-    text: opt.SearchText = None,
-    event: opt.EventId = None,
-    since: opt.Since = None,
-    until: opt.Until = None,
+    filters: opt.JobFilter,
     everything: opt.All = False,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
 ) -> Said:
     """Cancel one job, or all that match a filter and have not ended."""
-    filters = opt.given(
-        state=state,
-        handler=handler,
-        service=service,
-        worker=worker,
-        error=error,
-        text=text,
-        event_id=event,
-        since=since,
-        until=until,
-    )
-    wanted = opt.chosen(ids, everything=everything, filters=filters)
-    if len(one := wanted.get("ids", [])) == 1 and not dry_run:
-        return await order_one(who, path_of("jobs", one[0], "cancel"))
-    return await order_many(who, "cancel", wanted, dry_run=dry_run, yes=yes)
+    wanted = opt.chosen(ids, everything=everything, filters=filters.wanted())
+    return await _ordered(who, "cancel", wanted, dry_run=dry_run, yes=yes)
 
 
 @command(app, "retry")
@@ -139,33 +97,21 @@ async def retry_jobs(
     who: Operator,
     *,
     ids: opt.JobIds = None,
-    state: opt.StateOption = None,
-    handler: opt.Handler = None,
-    service: opt.Service = None,
-    error: opt.Error = None,
-    text: opt.SearchText = None,
-    event: opt.EventId = None,
-    since: opt.Since = None,
-    until: opt.Until = None,
+    filters: opt.JobFilter,
     everything: opt.All = False,
     dry_run: opt.DryRun = False,
     yes: opt.Yes = False,
 ) -> Said:
     """Run one job again, or all that match a filter and are dead, cancelled or expired."""
-    filters = opt.given(
-        state=state,
-        handler=handler,
-        service=service,
-        error=error,
-        text=text,
-        event_id=event,
-        since=since,
-        until=until,
-    )
-    wanted = opt.chosen(ids, everything=everything, filters=filters)
+    wanted = opt.chosen(ids, everything=everything, filters=filters.wanted())
+    return await _ordered(who, "retry", wanted, dry_run=dry_run, yes=yes)
+
+
+async def _ordered(who: Operator, order: str, wanted: dict[str, Any], *, dry_run: bool, yes: bool) -> Said:
+    """One job by its id is ordered as one, whatever its state: the answer is about that job."""
     if len(one := wanted.get("ids", [])) == 1 and not dry_run:
-        return await order_one(who, path_of("jobs", one[0], "retry"))
-    return await order_many(who, "retry", wanted, dry_run=dry_run, yes=yes)
+        return await order_one(who, path_of("jobs", one[0], order))
+    return await order_many(who, order, wanted, dry_run=dry_run, yes=yes)
 
 
 def _told(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,16 @@ class JobState(enum.Enum):
     dead = "dead"
     cancelled = "cancelled"
     expired = "expired"
+
+
+class Death(enum.Enum):
+    """Why jobs die."""
+
+    exhausted = "exhausted"
+    non_retryable = "non_retryable"
+    invalid = "invalid"
+    expired = "expired"
+    poison = "poison"
 
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id: <handler>:<event id>.")]
@@ -49,6 +60,7 @@ Service = Annotated[
 ]
 Worker = Annotated[str | None, typer.Option(help="On this worker.", autocompletion=completing.worker_ids)]
 StateOption = Annotated[JobState | None, typer.Option(help="In this state.")]
+Reason = Annotated[Death | None, typer.Option(help="That died of this.")]
 Error = Annotated[str | None, typer.Option(help="With this type of the last error.")]
 SearchText = Annotated[
     str | None,
@@ -67,6 +79,45 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Full = Annotated[bool, typer.Option("--full", help="The whole stack, with the frames of libraries.")]
 Note = Annotated[str | None, typer.Option(help="Why.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadFilter:
+    """Which dead jobs."""
+
+    handler: Handler = None
+    service: Service = None
+    reason: Reason = None
+    error: Error = None
+    fingerprint: Fingerprint = None
+    text: SearchText = None
+    since: Since = None
+    until: Until = None
+
+    def wanted(self) -> dict[str, Any]:
+        """The filter as the API takes it."""
+        return given(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs."""
+
+    state: StateOption = None
+    handler: Handler = None
+    service: Service = None
+    worker: Worker = None
+    error: Error = None
+    text: SearchText = None
+    event: EventId = None
+    fingerprint: Fingerprint = None
+    since: Since = None
+    until: Until = None
+
+    def wanted(self) -> dict[str, Any]:
+        """The filter as the API takes it."""
+        wanted = given(**asdict(self))
+        return {"event_id" if name == "event" else name: value for name, value in wanted.items()}
 
 
 def given(**options: object) -> dict[str, Any]:
